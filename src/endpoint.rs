@@ -1,0 +1,40 @@
+//! One address of a backend: its identity, and the atomics that outlive a reload.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+
+use crate::health::outlier::Ejection;
+
+/// An address that answers for a backend. Shared by every snapshot that contains it.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Unique within the process: the key of connection pools.
+    pub id: u64,
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// `host:port` as configured: the Host of probes, and the default TLS server name.
+    pub authority: Box<str>,
+    /// Requests under way, over all workers.
+    pub in_flight: AtomicU32,
+    /// Peak-sensitive moving average of the latency; written by [`crate::balancer`].
+    pub latency: AtomicU64,
+    /// What active probes say; true without probes.
+    pub probed_healthy: AtomicBool,
+    /// Passive ejection.
+    pub ejection: Ejection,
+}
+
+impl Endpoint {
+    /// An endpoint that is well and idle.
+    pub fn new(id: u64, address: SocketAddr, authority: &str) -> Self {
+        Self {
+            id,
+            address,
+            authority: authority.into(),
+            in_flight: AtomicU32::new(0),
+            latency: AtomicU64::new(0),
+            probed_healthy: AtomicBool::new(true),
+            ejection: Ejection::default(),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Which endpoints may take requests: passive ejection and active probes.
+
+pub mod outlier;

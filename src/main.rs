@@ -1,0 +1,3 @@
+//! weir's entry point.
+
+fn main() {}

@@ -1,0 +1,564 @@
+//! The compiled configuration: an immutable picture of listeners, routes, backends and releases, swapped as a whole.
+//!
+//! What changes between two pictures hangs in it as shared leaves (endpoints, counters, the weights of releases): the same
+//! `Arc` in both, so a reload forgets nothing. [`Leaves`] hands them out.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
+use ipnet::IpNet;
+use tokio::sync::Notify;
+
+use crate::analysis::Policy;
+use crate::balancer::Balancer;
+use crate::endpoint::Endpoint;
+use crate::health::outlier::OutlierPolicy;
+use crate::outcome::FailurePolicy;
+use crate::retry::{RetryBudget, RetryPolicy};
+use crate::rollout;
+use crate::route::Router;
+use crate::split::{SharePhase, SplitPhase, WeightedSplit};
+use crate::stats::{Bounds, LiveTally, LiveTraffic, PerWorker, Tally};
+use crate::types::{Name, Ratio, Side};
+
+/// The whole picture.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up with each reload, from 1.
+    pub generation: u64,
+    /// Where clients connect.
+    pub listeners: Vec<Listener>,
+    /// From request to route. A rule says on which listeners (by index) it holds.
+    pub router: Router<Arc<Route>>,
+    /// Every backend by name.
+    pub backends: BTreeMap<Name, Arc<Backend>>,
+    /// Every release by name.
+    pub releases: BTreeMap<Name, Arc<Release>>,
+    /// Limits and timeouts for clients.
+    pub client: ClientPolicy,
+    /// How requests are logged; `None` when they are not.
+    pub access_log: Option<AccessLog>,
+}
+
+/// The one place where the picture in force is.
+#[derive(Debug)]
+pub struct Current(ArcSwap<Snapshot>);
+
+impl Current {
+    /// Starts with `snapshot`.
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self(ArcSwap::from_pointee(snapshot))
+    }
+
+    /// The picture in force.
+    pub fn load(&self) -> arc_swap::Guard<Arc<Snapshot>> {
+        self.0.load()
+    }
+
+    /// The picture in force, to keep.
+    pub fn load_full(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Puts another in force. Requests under way keep the one they began with.
+    pub fn store(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}
+
+/// Where clients connect.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name.
+    pub name: Name,
+    /// Its configured address; with port 0 the bound one differs.
+    pub address: SocketAddr,
+    /// The server side of TLS; `None` for plain text.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Whose X-Forwarded-* fields are believed.
+    pub trusted_proxies: Arc<[IpNet]>,
+    /// Counts requests that no route took (400, 404, 431, ...).
+    pub unrouted: Arc<Traffic>,
+}
+
+/// Limits and timeouts for clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientPolicy {
+    /// Connections of all listeners together.
+    pub connections: usize,
+    /// Bytes of a request head.
+    pub header_bytes: usize,
+    /// Fields of a request.
+    pub header_count: usize,
+    /// Bytes of a request body.
+    pub body_bytes: Option<u64>,
+    /// Concurrent requests on one HTTP/2 connection.
+    pub http2_streams: u32,
+    /// For the TLS handshake.
+    pub handshake: Duration,
+    /// For a whole request head.
+    pub header: Duration,
+    /// Between two requests.
+    pub keep_alive: Duration,
+    /// How long requests in flight may go on after a termination signal.
+    pub drain_timeout: Duration,
+    /// How long the listeners stay open after readiness is withdrawn.
+    pub drain_delay: Duration,
+}
+
+/// How requests are logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// By this template of Envoy's operators.
+    Text(Arc<str>),
+    /// As a JSON object.
+    Json,
+}
+
+/// What happens to a request that matched.
+#[derive(Debug)]
+pub struct Route {
+    /// Its name.
+    pub name: Name,
+    /// Where the request goes.
+    pub target: Target,
+    /// Changes to the request's fields.
+    pub request_headers: HeaderEdits,
+    /// Changes to the response's fields.
+    pub response_headers: HeaderEdits,
+    /// The Host that the backend sees.
+    pub rewrite_host: Option<HeaderValue>,
+    /// The path that the backend sees.
+    pub rewrite_path: Option<PathRewrite>,
+    /// A copy for another backend.
+    pub mirror: Option<Mirror>,
+    /// From the request head to the end of the response.
+    pub timeout: Option<Duration>,
+    /// When an attempt is repeated.
+    pub retry: RetryPolicy,
+    /// Counters, by listener index and then by [`Slot`]: see [`Route::traffic`].
+    pub traffic: Vec<Box<[Arc<Traffic>]>>,
+}
+
+impl Route {
+    /// The counters of what came by listener `listener` and went to `slot` of the target; `None` for weir's own answers.
+    pub fn traffic(&self, listener: usize, slot: Option<usize>) -> Option<&Arc<Traffic>> {
+        self.traffic.get(listener)?.get(slot.map_or(0, |slot| slot + 1))
+    }
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub enum Target {
+    /// To one backend.
+    Backend(Arc<Backend>),
+    /// To one of several by weight.
+    Split(Arc<Split>),
+    /// To stable (slot 0) or canary (slot 1).
+    Release(Arc<Release>),
+    /// Back to the client.
+    Redirect(Redirect),
+}
+
+/// Several backends by weight.
+#[derive(Debug)]
+pub struct Split {
+    /// The weights.
+    pub weights: WeightedSplit,
+    /// The backends, in the same order; the index is the slot.
+    pub backends: Vec<Arc<Backend>>,
+    /// Each worker's place.
+    pub phase: PerWorker<SplitPhase>,
+}
+
+/// A redirect; `None` keeps what the request has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// `http` or `https`.
+    pub scheme: Option<http::uri::Scheme>,
+    /// The host.
+    pub host: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The path.
+    pub path: Option<PathRewrite>,
+    /// The status.
+    pub status: StatusCode,
+}
+
+/// A change to the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathRewrite {
+    /// The whole path.
+    Full(String),
+    /// The matched prefix, which is `matched` bytes of the path without a trailing slash.
+    Prefix {
+        /// Bytes of the path that are replaced.
+        matched: usize,
+        /// By what.
+        replacement: String,
+    },
+}
+
+/// Changes to fields: set, then add, then remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Replaced.
+    pub set: Vec<(HeaderName, HeaderValue)>,
+    /// Added.
+    pub add: Vec<(HeaderName, HeaderValue)>,
+    /// Removed.
+    pub remove: Vec<HeaderName>,
+}
+
+/// A copy of requests.
+#[derive(Debug)]
+pub struct Mirror {
+    /// Who gets it.
+    pub backend: Arc<Backend>,
+    /// Of how many requests.
+    pub share: Ratio,
+    /// Each worker's place.
+    pub phase: PerWorker<SharePhase>,
+}
+
+/// A named target.
+#[derive(Debug)]
+pub struct Backend {
+    /// Its name.
+    pub name: Name,
+    /// Its addresses; may be empty while a name does not resolve.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// The client side of TLS; `None` for plain text.
+    pub tls: Option<BackendTls>,
+    /// How an endpoint is chosen.
+    pub balancer: Balancer,
+    /// Each worker's place in round robin.
+    pub cursor: PerWorker<AtomicUsize>,
+    /// Passive ejection.
+    pub outlier: OutlierPolicy,
+    /// Active probes.
+    pub probe: Option<Probe>,
+    /// For the connection, TLS included.
+    pub connect_timeout: Duration,
+    /// From the sent request to the response head.
+    pub response_timeout: Duration,
+    /// Between two parts of a body.
+    pub idle_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub keep_alive: Duration,
+    /// Most connections to each endpoint from each worker.
+    pub max_connections: usize,
+    /// Most waiting requests in each worker.
+    pub max_pending: usize,
+    /// What repeats there is budget for.
+    pub budget: Arc<RetryBudget>,
+}
+
+/// What is spoken to endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// By ALPN, or HTTP/1.1 and h2c for gRPC.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// The client side of TLS.
+#[derive(Clone, Debug)]
+pub struct BackendTls {
+    /// Trust, client certificate, ALPN.
+    pub config: Arc<rustls::ClientConfig>,
+    /// The name to verify and to send as SNI; `None`: the endpoint's host.
+    pub server_name: Option<rustls_pki_types::ServerName<'static>>,
+}
+
+/// Active probes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// What to GET.
+    pub path: Uri,
+    /// The Host; `None`: the endpoint's.
+    pub host: Option<HeaderValue>,
+    /// Between two probes.
+    pub interval: Duration,
+    /// The longest wait.
+    pub timeout: Duration,
+    /// Good answers in a row until healthy.
+    pub healthy_after: u32,
+    /// Bad answers in a row until unhealthy.
+    pub unhealthy_after: u32,
+}
+
+/// A stable backend, a canary backend, and the share between them.
+#[derive(Debug)]
+pub struct Release {
+    /// Its name.
+    pub name: Name,
+    /// In service.
+    pub stable: Arc<Backend>,
+    /// The candidate.
+    pub canary: Arc<Backend>,
+    /// Which clients stay where.
+    pub affinity: Option<Affinity>,
+    /// Testers' choices, the first that matches holds.
+    pub overrides: Vec<Override>,
+    /// What counts as a failure.
+    pub failures: FailurePolicy,
+    /// Latency bounds of the evidence.
+    pub bounds: Bounds,
+    /// What the rollout is to do.
+    pub spec: rollout::Spec,
+    /// What the judge must be sure of.
+    pub policy: Policy,
+    /// Whether responses' latencies are judged.
+    pub judge_latency: bool,
+    /// Further conditions beside weir's own eyes.
+    pub checks: Vec<Check>,
+    /// What outlives a reload.
+    pub live: Arc<ReleaseLive>,
+}
+
+impl Release {
+    /// The backend of one side.
+    pub fn backend(&self, side: Side) -> &Arc<Backend> {
+        match side {
+            Side::Stable => &self.stable,
+            Side::Canary => &self.canary,
+        }
+    }
+}
+
+/// A further condition: asked by the engine, never by the request path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// Its name.
+    pub name: Name,
+    /// What is asked.
+    pub kind: CheckKind,
+    /// The time between two looks.
+    pub interval: Duration,
+    /// The longest wait for an answer.
+    pub timeout: Duration,
+    /// Failures in a row until the check fails.
+    pub failures: u32,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckKind {
+    /// A Prometheus instant query, compared with a number.
+    Prometheus {
+        /// The server's base address.
+        address: Uri,
+        /// The query.
+        query: String,
+        /// How its value must compare.
+        pass_if: Comparison,
+    },
+    /// A POST of the release's status.
+    Webhook {
+        /// Where to.
+        url: Uri,
+    },
+}
+
+/// A comparison with a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Comparison {
+    /// `< n`
+    Less(f64),
+    /// `<= n`
+    LessOrEqual(f64),
+    /// `> n`
+    Greater(f64),
+    /// `>= n`
+    GreaterOrEqual(f64),
+    /// `== n`
+    Equal(f64),
+    /// `!= n`
+    NotEqual(f64),
+}
+
+/// Which clients stay where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// By a cookie that weir sets.
+    Cookie {
+        /// Its name.
+        name: String,
+        /// How long a client keeps it.
+        max_age: Duration,
+    },
+    /// By the value of a request field.
+    Header(HeaderName),
+    /// By the client's address.
+    ClientIp,
+}
+
+/// A tester's choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The side.
+    pub to: Side,
+    /// Where the key is.
+    pub key: OverrideKey,
+    /// The secret value; `None`: any.
+    pub value: Option<String>,
+    /// The addresses that may; empty: all.
+    pub from: Vec<IpNet>,
+}
+
+/// Where a tester's key is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverrideKey {
+    /// In this field.
+    Header(HeaderName),
+    /// In this cookie.
+    Cookie(String),
+}
+
+/// The part of a rollout that workers and the engine share: one for each [`rollout::Spec::rollout`].
+#[derive(Debug)]
+pub struct ReleaseLive {
+    /// Parts per million to the canary; written by the engine alone.
+    weight: AtomicU32,
+    /// Each worker's place in the share.
+    pub phase: PerWorker<SharePhase>,
+    /// What workers saw, stable first.
+    pub sides: [PerWorker<LiveTally>; 2],
+    /// Clients that have failed in this rollout, by hash, with affinity only. Taken for failed requests alone.
+    pub failed_clients: Mutex<HashSet<u64>>,
+    /// Rung on each failure of the canary, so that the engine looks at once.
+    pub failed: Arc<Notify>,
+}
+
+impl ReleaseLive {
+    /// A rollout that sends nothing to the canary yet.
+    pub fn new(workers: usize, failed: Arc<Notify>) -> Self {
+        Self {
+            weight: AtomicU32::new(0),
+            phase: PerWorker::new(workers),
+            sides: [PerWorker::new(workers), PerWorker::new(workers)],
+            failed_clients: Mutex::default(),
+            failed,
+        }
+    }
+
+    /// The canary's share in force.
+    pub fn weight(&self) -> Ratio {
+        Ratio::from_ppm(self.weight.load(Ordering::Relaxed)).unwrap_or(Ratio::ZERO)
+    }
+
+    /// Puts a share in force: the next request of every worker obeys it.
+    pub fn set_weight(&self, weight: Ratio) {
+        self.weight.store(weight.ppm(), Ordering::Relaxed);
+    }
+
+    /// The counters of one side.
+    pub fn side(&self, side: Side) -> &PerWorker<LiveTally> {
+        match side {
+            Side::Stable => &self.sides[0],
+            Side::Canary => &self.sides[1],
+        }
+    }
+
+    /// What was seen of both sides so far: stable, canary.
+    pub fn read(&self) -> (Tally, Tally) {
+        (self.sides[0].read(), self.sides[1].read())
+    }
+}
+
+/// Counters of the requests of one (listener, route, backend), for metrics.
+pub type Traffic = PerWorker<LiveTraffic>;
+
+/// What identifies a [`Traffic`]. An empty route: no route matched. An empty backend: weir answered by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrafficKey {
+    /// The listener.
+    pub listener: String,
+    /// The route.
+    pub route: String,
+    /// The backend.
+    pub backend: String,
+}
+
+/// What outlives snapshots, by key: a compile takes from here what it needs and adds what is missing.
+///
+/// The locks are taken by compiles and scrapes, never by requests.
+#[derive(Debug)]
+pub struct Leaves {
+    /// How many workers there are.
+    pub workers: usize,
+    /// Rung by every release on a failure of its canary.
+    pub failed: Arc<Notify>,
+    next_endpoint: AtomicU64,
+    endpoints: Mutex<HashMap<(Name, SocketAddr), Arc<Endpoint>>>,
+    traffic: Mutex<BTreeMap<TrafficKey, Arc<Traffic>>>,
+    releases: Mutex<HashMap<(Name, String), Arc<ReleaseLive>>>,
+}
+
+impl Leaves {
+    /// None yet.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers,
+            failed: Arc::default(),
+            next_endpoint: AtomicU64::new(1),
+            endpoints: Mutex::default(),
+            traffic: Mutex::default(),
+            releases: Mutex::default(),
+        }
+    }
+
+    /// The endpoint of `backend` at `address`.
+    pub fn endpoint(&self, backend: &Name, address: SocketAddr, authority: &str) -> Arc<Endpoint> {
+        let mut endpoints = lock(&self.endpoints);
+        let known = endpoints.entry((backend.clone(), address)).or_insert_with(|| {
+            let id = self.next_endpoint.fetch_add(1, Ordering::Relaxed);
+            Arc::new(Endpoint::new(id, address, authority))
+        });
+        known.clone()
+    }
+
+    /// The counters of `key`.
+    pub fn traffic(&self, key: TrafficKey) -> Arc<Traffic> {
+        lock(&self.traffic).entry(key).or_insert_with(|| Arc::new(PerWorker::new(self.workers))).clone()
+    }
+
+    /// All counters.
+    pub fn all_traffic(&self) -> Vec<(TrafficKey, Arc<Traffic>)> {
+        lock(&self.traffic).iter().map(|(key, traffic)| (key.clone(), traffic.clone())).collect()
+    }
+
+    /// The live part of `rollout` of `release`.
+    pub fn release(&self, release: &Name, rollout: &str) -> Arc<ReleaseLive> {
+        let mut releases = lock(&self.releases);
+        let known = releases
+            .entry((release.clone(), rollout.to_owned()))
+            .or_insert_with(|| Arc::new(ReleaseLive::new(self.workers, self.failed.clone())));
+        known.clone()
+    }
+
+    /// Forgets what nothing but this uses any more. Call it after a new snapshot is in force.
+    pub fn prune(&self) {
+        lock(&self.endpoints).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+        lock(&self.traffic).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+        lock(&self.releases).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+    }
+}
+
+/// Locks; a panic elsewhere while holding the lock leaves maps that are still whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
