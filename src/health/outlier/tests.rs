@@ -17,7 +17,7 @@ fn endpoints(n: u64) -> Vec<Arc<Endpoint>> {
 
 /// Failures in a row; what the last one leads to.
 fn fail(policy: &OutlierPolicy, all: &[Arc<Endpoint>], which: usize, times: u32, now: Duration) -> Option<Ejected> {
-    (0..times).map(|_| record(policy, all, &all[which], Sign::Bad, now)).last().flatten()
+    (0..times).map(|_| record(policy, all, &all[which], Sign::Bad, now)).fold(None, |_, last| last)
 }
 
 fn secs(secs: u64) -> Duration {
