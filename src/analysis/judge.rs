@@ -9,7 +9,7 @@ use super::hypotheses::Kind;
 use super::line::Counts;
 use super::stream::{Ending, Favour, Stream, Trust, Weighing};
 use super::tables::{Table, Tables};
-use super::trace::Routing;
+use super::trace::{Header, Routing};
 use super::{Culprit, Policy, Report, Tick, Verdict};
 use crate::stats::{Bounds, Tally};
 use crate::types::Ratio;
@@ -84,6 +84,12 @@ impl Judge {
             last_canary: None,
             conviction: None,
         }
+    }
+
+    /// A judge for the rollout that a trace was written of.
+    pub fn of_trace(header: &Header) -> Self {
+        let judge = Self::new(header.policy.clone(), header.meta.le_ms.clone()).with_routing(header.meta.routing);
+        if header.meta.judge_latency { judge } else { judge.without_latency() }
     }
 
     /// For a rollout with affinity: clients whose first error it was count as errors.

@@ -52,6 +52,39 @@ pub struct Policy {
     pub route_bad: Line,
 }
 
+impl Policy {
+    /// What no judge could go by: the first such thing in words, or `Ok`.
+    pub fn check(&self) -> Result<(), String> {
+        let probability = |name: &str, p: f64| {
+            let good = p > 0.0 && p < 1.0;
+            if good { Ok(()) } else { Err(format!("{name} must be between 0 and 1, not {p}")) }
+        };
+        probability("alpha", self.alpha)?;
+        probability("beta", self.beta)?;
+        probability("warmup_err_tol", self.warmup_err_tol)?;
+        let pairs = [
+            ("err", self.err_tol, self.err_bad),
+            ("lat", self.lat_tol, self.lat_bad),
+            ("route", self.route_tol, self.route_bad),
+        ];
+        for (name, tolerable, bad) in pairs {
+            let good = |line: Line| line.times >= 0.0 && line.times.is_finite() && (0.0..1.0).contains(&line.plus);
+            if !good(tolerable) || !good(bad) {
+                return Err(format!("{name}_tol and {name}_bad must be [times >= 0, plus from 0 to below 1]"));
+            }
+            if tolerable.times > bad.times || tolerable.plus > bad.plus {
+                return Err(format!("{name}_tol must not lie above {name}_bad"));
+            }
+        }
+        let time = |seconds: f64| seconds >= 0.0 && seconds.is_finite();
+        if time(self.warmup_s) && time(self.min_promote_s) {
+            Ok(())
+        } else {
+            Err("warmup_s and min_promote_s must be seconds from 0 on".to_owned())
+        }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         let line = |times, plus| Line { times, plus };

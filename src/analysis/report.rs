@@ -1,5 +1,7 @@
 //! What the judge says.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::types::Span;
@@ -14,6 +16,17 @@ pub enum Culprit {
     Latency(u32),
     /// Too many errors on one route.
     Route(String),
+}
+
+impl fmt::Display for Culprit {
+    /// `error`, `latency:>80ms` or `route:NAME`, as replay and metrics have it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Errors => f.write_str("error"),
+            Self::Latency(bound) => write!(f, "latency:>{bound}ms"),
+            Self::Route(route) => write!(f, "route:{route}"),
+        }
+    }
 }
 
 /// What the evidence says.
@@ -49,6 +62,21 @@ pub enum Hold {
     MoreEvidence,
     /// `min_promote_s` has not passed.
     MinimumTime,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCanaryTraffic => "no-canary-traffic",
+            Self::NoStableTraffic => "no-stable-traffic",
+            Self::WarmUp => "warm-up",
+            Self::StableIll => "stable-ill",
+            Self::Suspicious => "suspicious",
+            Self::ShareMismatch => "share-mismatch",
+            Self::MoreEvidence => "more-evidence",
+            Self::MinimumTime => "minimum-time",
+        })
+    }
 }
 
 /// Everything the judge has to say after a tick. The state machine decides on it, the journal keeps it, people read it.
