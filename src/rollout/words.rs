@@ -68,7 +68,7 @@ pub(super) fn part_again(part: u64, whole: u64) -> String {
 pub(super) fn one_in(log: f64) -> Option<String> {
     // The nudge keeps ln(100) at 100 whatever the last bit.
     let number = (log.min(LARGEST_LOG) + 1e-9).exp();
-    if number.is_nan() || number < 2.0 {
+    if log.is_nan() || number < 2.0 {
         return None;
     }
     let digit = 10f64.powf(number.log10().floor());
