@@ -3,7 +3,7 @@
 mod de;
 mod read;
 
-pub(crate) use de::{Error, Kind};
+pub(crate) use de::{Error, Kind, Noun};
 pub(crate) use read::read;
 
 /// A place in the text: line and column from 1, in characters.
@@ -157,6 +157,11 @@ impl<'a> At<'a> {
     pub(crate) fn first_of(&self, keys: &[&str]) -> Self {
         let written = |key: &&&str| self.node.is_some_and(|node| node.has(key));
         keys.iter().find(written).map_or_else(|| self.clone(), |key| self.key_itself(key))
+    }
+
+    /// Whether anything was written here.
+    pub(crate) fn is_written(&self) -> bool {
+        self.node.is_some()
     }
 
     /// Whether `key` was written, but taken out because it was wrong.
