@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::compile;
 use super::problem::{Problems, Report};
 use super::schema::File;
-use super::suggest::{enumerate, suggest};
+use super::suggest::{enumerate, nearest, suggest};
 use super::tree::{self, At, Error, Kind, Node, Noun, Value};
 
 /// A configuration that was read: sound by itself, not yet compiled.
@@ -206,7 +206,11 @@ fn typed(root: &mut Node, report: &mut Report) -> Option<File> {
             return None;
         }
         record(&error, root, report);
-        if !error.node.is_some_and(|(id, _)| root.prune(id)) {
+        let meant = match &error.kind {
+            Kind::Unknown { found, known, noun: Noun::Key } => nearest(found, known),
+            _ => None,
+        };
+        if !error.node.is_some_and(|(id, _)| root.prune(id, meant)) {
             return None;
         }
     }

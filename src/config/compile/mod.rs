@@ -109,8 +109,11 @@ impl<'a> Compiler<'a> {
         let targets = Targets { backends, releases };
         let listeners = self.listeners();
         let rules = self.routes(&targets);
-        self.unused();
         self.admin();
+        // With errors about, what seems to be unused may only have been misspelt elsewhere.
+        if !self.report.has_errors() {
+            self.unused();
+        }
         Snapshot {
             generation,
             listeners,

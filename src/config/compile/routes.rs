@@ -96,7 +96,7 @@ impl Compiler<'_> {
         ];
         let named: Vec<&str> = written.iter().filter(|(key, there)| *there || at.lost(key)).map(|(key, _)| *key).collect();
         match named.as_slice() {
-            [] => drop(self.error(at, "this route leads nowhere").help("add one of `release`, `backend`, `backends` and `redirect`")),
+            [] => self.error(at, "this route leads nowhere").help("add one of `release`, `backend`, `backends` and `redirect`"),
             [_] => {}
             [first, .., second] => {
                 self.error(&at.key_itself(second), format!("this route has `{first}` already")).help("keep one of them");

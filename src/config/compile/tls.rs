@@ -117,10 +117,10 @@ impl Compiler<'_> {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         match (validity(&parsed, now), validity(&parsed, now + SOON)) {
-            (Validity::Expired, _) => drop(self.warn(at, format!("the certificate `{path}` has expired")).help(RENEW)),
-            (Validity::NotYet, _) => drop(self.warn(at, format!("the certificate `{path}` is not valid yet")).help(CLOCK)),
+            (Validity::Expired, _) => self.warn(at, format!("the certificate `{path}` has expired")).help(RENEW),
+            (Validity::NotYet, _) => self.warn(at, format!("the certificate `{path}` is not valid yet")).help(CLOCK),
             (Validity::Good, Validity::Expired) => {
-                drop(self.warn(at, format!("the certificate `{path}` expires within three days")).help(RENEW));
+                self.warn(at, format!("the certificate `{path}` expires within three days")).help(RENEW);
             }
             _ => {}
         }

@@ -49,6 +49,14 @@ impl Error {
         self
     }
 
+    /// Says that the unknown word stands where a key does.
+    fn of_key(mut self) -> Self {
+        if let Kind::Unknown { noun, .. } = &mut self.kind {
+            *noun = Noun::Key;
+        }
+        self
+    }
+
     fn in_structure(mut self, name: &'static str) -> Self {
         if let Kind::Missing { structure, .. } = &mut self.kind
             && structure.is_empty()
@@ -166,7 +174,14 @@ impl<'de> Deserializer<'de> for &Node {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+        match &self.value {
+            // `tls:` with nothing after it: on with its defaults, or off? Better asked than guessed.
+            Value::Scalar { text, quoted: false } if text.is_empty() => {
+                Err(Error::other("nothing is written here: write a value, or remove the key"))
+            }
+            _ if self.is_null() => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
@@ -251,12 +266,16 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         let Some((key, value)) = self.rest.next() else { return Ok(None) };
         self.value = Some(value);
-        seed.deserialize(key).map(Some).map_err(|error| error.at(key))
+        seed.deserialize(key).map(Some).map_err(|error| error.of_key().at(key))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let value = self.value.take().ok_or_else(|| Error::other("a value was asked for before its key"))?;
         seed.deserialize(value).map_err(|error| error.at(value))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.rest.len())
     }
 }
 
@@ -274,7 +293,11 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
         // The whole enum goes out with an unknown variant, but the name is what is shown.
         let name = self.key.scalar("a word")?;
         let deserializer: de::value::StrDeserializer<'_, Error> = name.into_deserializer();
-        Ok((seed.deserialize(deserializer)?, self))
+        let variant = seed.deserialize(deserializer);
+        match self.value {
+            Some(_) => Ok((variant.map_err(Error::of_key)?, self)),
+            None => Ok((variant?, self)),
+        }
     }
 }
 

@@ -90,8 +90,9 @@ impl Node {
         self.mapping().is_some_and(|mapping| mapping.get(key).is_some())
     }
 
-    /// Takes out the nearest entry or item that contains the node `id`. False when that is the whole tree.
-    pub(crate) fn prune(&mut self, id: Id) -> bool {
+    /// Takes out the nearest entry or item that contains the node `id`. False when that is the whole tree. An entry counts as
+    /// lost by its key, and by `meant`, the key that it was probably meant to have.
+    pub(crate) fn prune(&mut self, id: Id, meant: Option<&str>) -> bool {
         match &mut self.value {
             Value::Scalar { .. } => false,
             Value::Sequence { items, dropped } => {
@@ -100,15 +101,15 @@ impl Node {
                     *dropped = true;
                     return true;
                 }
-                items.iter_mut().any(|item| item.prune(id))
+                items.iter_mut().any(|item| item.prune(id, meant))
             }
             Value::Mapping(mapping) => {
                 if let Some(index) = mapping.entries.iter().position(|(key, value)| key.id == id || value.id == id) {
                     let (key, _) = mapping.entries.remove(index);
-                    mapping.dropped.extend(key.text().map(str::to_owned));
+                    mapping.dropped.extend(key.text().into_iter().chain(meant).map(str::to_owned));
                     return true;
                 }
-                mapping.entries.iter_mut().any(|(_, value)| value.prune(id))
+                mapping.entries.iter_mut().any(|(_, value)| value.prune(id, meant))
             }
         }
     }

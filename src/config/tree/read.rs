@@ -92,7 +92,7 @@ impl<'t> Reader<'t, '_> {
             }
             _ => (scalar(Cow::Borrowed(""), ScalarStyle::Plain), 0),
         };
-        let node = Node { id, mark, value };
+        let node = Node { id, mark: head(&value).unwrap_or(mark), value };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -206,6 +206,14 @@ impl<'t> Reader<'t, '_> {
             rest.and_then(|rest| rest.lines().next()).map_or(0, |line| line.trim_end().chars().count())
         };
         Mark { length: length.max(1), ..start }
+    }
+}
+
+/// Where a reader sees a mapping that has no key of its own: at its first key.
+fn head(value: &Value) -> Option<Mark> {
+    match value {
+        Value::Mapping(mapping) => mapping.entries.first().map(|(key, _)| key.mark),
+        _ => None,
     }
 }
 
