@@ -24,3 +24,6 @@ pub fn json_schema() -> serde_json::Value {
     schema.insert("title".to_owned(), "weir".into());
     schema.to_value()
 }
+
+#[cfg(test)]
+mod tests;
