@@ -235,11 +235,8 @@ fn record(error: &Error, root: &Node, report: &mut Report) {
                 report.error_at(mark, format!("{} missing here", is_or_are(&missing)));
             }
         }
-        Kind::Other(_) if !lost.is_empty() => {}
-        Kind::Other(text) => {
-            let (message, help) = text.rsplit_once(": ").map_or((text.as_str(), None), |(m, h)| (m, Some(h.to_owned())));
-            report.error_at(mark, message).maybe_help(help);
-        }
+        Kind::Other { .. } if !lost.is_empty() => {}
+        Kind::Other { message, help } => report.error_at(mark, message).maybe_help(help.clone()),
     }
 }
 

@@ -110,9 +110,10 @@ impl<'a> Compiler<'a> {
         let listeners = self.listeners();
         let rules = self.routes(&targets);
         self.admin();
-        // With errors about, what seems to be unused may only have been misspelt elsewhere.
+        // With errors about, what seems to be unused or the same may only have been misspelt elsewhere.
         if !self.report.has_errors() {
             self.unused();
+            self.shadowed();
         }
         Snapshot {
             generation,

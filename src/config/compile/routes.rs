@@ -34,7 +34,6 @@ impl Compiler<'_> {
             }
             rules.extend(self.route(route, &name, targets, &at));
         }
-        self.shadowed();
         rules
     }
 
@@ -230,7 +229,7 @@ impl Compiler<'_> {
     }
 
     /// Says so when a match was written before: its requests never reach the second route.
-    fn shadowed(&mut self) {
+    pub(super) fn shadowed(&mut self) {
         let everything = schema::Match::default();
         let mut seen: Vec<(Vec<usize>, &schema::Match, usize)> = Vec::new();
         for (index, route) in self.file().routes.iter().enumerate() {

@@ -83,8 +83,9 @@ impl Compiler<'_> {
         if known.know(name.as_str()) {
             return;
         }
-        let help = suggest(name.as_str(), known.iter(), "there is ");
-        let nothing = known.iter().next().is_none();
+        let count = known.iter().count();
+        let help = suggest(name.as_str(), known.iter(), if count == 1 { "there is only " } else { "there are " });
+        let nothing = count == 0;
         let section = format!("add it under `{noun}s:`");
         self.error(at, format!("there is no {noun} `{name}`")).maybe_help(help.or(nothing.then_some(section)));
     }

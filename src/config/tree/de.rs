@@ -25,8 +25,8 @@ pub(crate) enum Kind {
     Unknown { found: String, known: &'static [&'static str], noun: Noun },
     /// A key that must be there is not. The structure's name is set on the way up.
     Missing { key: &'static str, structure: &'static str },
-    /// Anything else, as `what is wrong: what to do`.
-    Other(String),
+    /// Anything else, and what to do about it.
+    Other { message: String, help: Option<String> },
 }
 
 /// What an unknown word stands for.
@@ -40,7 +40,14 @@ pub(crate) enum Noun {
 
 impl Error {
     fn other(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Other(message.into()), node: None }
+        Self { kind: Kind::Other { message: message.into(), help: None }, node: None }
+    }
+
+    fn help(mut self, text: impl Into<String>) -> Self {
+        if let Kind::Other { help, .. } = &mut self.kind {
+            *help = Some(text.into());
+        }
+        self
     }
 
     /// Says where, unless something further inside has said so already.
@@ -76,8 +83,13 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 impl de::Error for Error {
+    /// Errors of values read as `what is wrong: what to do`.
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::other(message.to_string())
+        let text = message.to_string();
+        match text.rsplit_once(": ") {
+            Some((message, help)) => Self::other(message).help(help),
+            None => Self::other(text),
+        }
     }
 
     fn unknown_field(found: &str, known: &'static [&'static str]) -> Self {
@@ -104,12 +116,13 @@ impl de::Error for Error {
 impl Node {
     fn unsigned<'de, V: Visitor<'de>>(&self, most: u64, visitor: V) -> Result<V::Value, Error> {
         let text = self.scalar("a whole number")?;
+        let too_large = |text: &str| Error::other(format!("{text} is too large")).help(format!("the largest is {most}"));
         let number: u64 = text.parse().map_err(|_| match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
-            true => Error::other(format!("{text} is too large: the largest is {most}")),
-            false => Error::other(format!("`{text}` is not a whole number: write it like 10")),
+            true => too_large(text),
+            false => Error::other(format!("`{text}` is not a whole number")).help("write it like 10"),
         })?;
         if number > most {
-            return Err(Error::other(format!("{number} is too large: the largest is {most}")));
+            return Err(too_large(text));
         }
         visitor.visit_u64(number)
     }
@@ -117,7 +130,7 @@ impl Node {
     /// The text of a scalar, or what is wrong.
     fn scalar(&self, wanted: &str) -> Result<&str, Error> {
         match &self.value {
-            Value::Scalar { .. } if self.is_null() => Err(Error::other(format!("nothing is written here: {wanted} is expected"))),
+            Value::Scalar { .. } if self.is_null() => Err(Error::other("nothing is written here").help(format!("{wanted} is expected"))),
             Value::Scalar { text, .. } => Ok(text),
             Value::Sequence { .. } => Err(Error::other(format!("this is a list, and {wanted} is expected"))),
             Value::Mapping(_) => Err(Error::other(format!("this is a mapping, and {wanted} is expected"))),
@@ -141,7 +154,7 @@ impl<'de> Deserializer<'de> for &Node {
         match self.scalar("true or false")? {
             "true" => visitor.visit_bool(true),
             "false" => visitor.visit_bool(false),
-            text => Err(Error::other(format!("`{text}` is neither true nor false: write true or false"))),
+            text => Err(Error::other(format!("`{text}` is neither true nor false"))),
         }
     }
 
@@ -177,7 +190,7 @@ impl<'de> Deserializer<'de> for &Node {
         match &self.value {
             // `tls:` with nothing after it: on with its defaults, or off? Better asked than guessed.
             Value::Scalar { text, quoted: false } if text.is_empty() => {
-                Err(Error::other("nothing is written here: write a value, or remove the key"))
+                Err(Error::other("nothing is written here").help("write a value, or remove the key"))
             }
             _ if self.is_null() => visitor.visit_none(),
             _ => visitor.visit_some(self),
@@ -192,9 +205,9 @@ impl<'de> Deserializer<'de> for &Node {
         match &self.value {
             Value::Sequence { items, .. } => visitor.visit_seq(Items(items.iter())),
             _ if self.is_null() => visitor.visit_seq(Items([].iter())),
-            Value::Scalar { text, .. } => Err(Error::other(format!("a list is expected here: write [{text}]"))),
+            Value::Scalar { text, .. } => Err(Error::other("a list is expected here").help(format!("write [{text}]"))),
             Value::Mapping(_) => {
-                Err(Error::other("a list is expected here: begin each item with `- `"))
+                Err(Error::other("a list is expected here").help("begin each item with `- `"))
             }
         }
     }
@@ -204,7 +217,7 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Mapping(mapping) => visitor.visit_map(Entries::of(mapping)),
             _ if self.is_null() => visitor.visit_map(Entries::of(&Mapping::default())),
             Value::Scalar { .. } => Err(Error::other("this is plain text, and `key: value` is expected")),
-            Value::Sequence { .. } => Err(Error::other("this is a list, and `key: value` is expected: remove the `- `")),
+            Value::Sequence { .. } => Err(Error::other("this is a list, and `key: value` is expected").help("remove the `- `")),
         }
     }
 
@@ -306,7 +319,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.value {
-            Some(value) if !value.is_null() => Err(Error::other("this has nothing to configure: write its name alone")),
+            Some(value) if !value.is_null() => Err(Error::other("this has nothing to configure").help("write its name alone")),
             _ => Ok(()),
         }
     }
@@ -315,8 +328,10 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         match self.value {
             Some(value) => seed.deserialize(value).map_err(|error| error.at(value)),
             None => {
+                let name = self.key.scalar("a word")?;
                 let nothing = Node { value: Value::Scalar { text: String::new(), quoted: false }, ..*self.key };
-                seed.deserialize(&nothing)
+                let explain = |_| Error::other(format!("`{name}` alone says too little")).help(format!("write {{ {name}: ... }}"));
+                seed.deserialize(&nothing).map_err(explain)
             }
         }
     }

@@ -1,6 +1,5 @@
 //! From text to tree: YAML's structure, and what is wrong with it.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_saphyr::granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, options};
@@ -47,7 +46,7 @@ impl<'t> Reader<'t, '_> {
                         .help("one file is one configuration: remove the `---`, or put the rest into a file of its own");
                     break;
                 }
-                event => root = Some(self.node(event, &span, 0)?),
+                event => root = self.node(event, &span, 0)?,
             }
         }
         Ok(root)
@@ -69,7 +68,8 @@ impl<'t> Reader<'t, '_> {
         self.report.error_at(point(error.marker()), message).maybe_help(help.map(str::to_owned));
     }
 
-    fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Result<Node, Stop> {
+    /// The node that begins with `event`; `None` when there is none to be had, which has been reported.
+    fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Result<Option<Node>, Stop> {
         let mark = self.mark(span);
         self.room_for(1, mark)?;
         if depth >= MAX_DEPTH {
@@ -82,37 +82,43 @@ impl<'t> Reader<'t, '_> {
         self.nodes += 1;
         let id = self.nodes;
         let (value, anchor) = match event {
-            Event::Scalar(text, style, anchor, _) => (scalar(text, style), anchor),
+            // The parser says `~` where nothing is written.
+            Event::Scalar(_, ScalarStyle::Plain, anchor, _) if span.is_empty() => (Value::Scalar { text: String::new(), quoted: false }, anchor),
+            Event::Scalar(text, style, anchor, _) => {
+                (Value::Scalar { text: text.into_owned(), quoted: style != ScalarStyle::Plain }, anchor)
+            }
             Event::SequenceStart(_, anchor, _) => (self.sequence(depth)?, anchor),
             Event::MappingStart(_, anchor, _) => (self.mapping(depth)?, anchor),
-            Event::Alias(anchor) => return self.alias(anchor, mark, depth),
+            Event::Alias(anchor) => return self.alias(anchor, mark, depth).map(Some),
             Event::UnresolvedAlias(name) => {
                 self.unresolved(&name, mark);
-                (scalar(Cow::Borrowed(""), ScalarStyle::Plain), 0)
+                return Ok(None);
             }
-            _ => (scalar(Cow::Borrowed(""), ScalarStyle::Plain), 0),
+            _ => return Ok(None),
         };
         let node = Node { id, mark: head(&value).unwrap_or(mark), value };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        Ok(node)
+        Ok(Some(node))
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Value, Stop> {
-        let mut items = Vec::new();
+        let (mut items, mut dropped) = (Vec::new(), false);
         while let Some((event, span)) = self.next()? {
             if event == Event::SequenceEnd {
                 break;
             }
-            items.push(self.node(event, &span, depth + 1)?);
+            let item = self.node(event, &span, depth + 1)?;
+            dropped |= item.is_none();
+            items.extend(item);
         }
-        Ok(Value::Sequence { items, dropped: false })
+        Ok(Value::Sequence { items, dropped })
     }
 
     fn mapping(&mut self, depth: usize) -> Result<Value, Stop> {
         let mut mapping = Mapping::default();
-        let mut merged = Vec::new();
+        let mut merged = Vec::with_capacity(1);
         let mut seen: HashMap<String, Mark> = HashMap::new();
         while let Some((event, span)) = self.next()? {
             if event == Event::MappingEnd {
@@ -120,23 +126,23 @@ impl<'t> Reader<'t, '_> {
             }
             let key = self.node(event, &span, depth + 1)?;
             let Some((event, span)) = self.next()? else { break };
-            let mut value = self.node(event, &span, depth + 1)?;
-            if value.text().is_none() || value.is_null() {
-                value.mark = key.mark;
-            }
+            let value = self.node(event, &span, depth + 1)?;
+            let Some(key) = key else { continue };
             let Some(name) = key.text() else {
                 self.report.error_at(key.mark, "a key must be plain text");
                 continue;
             };
-            if name == "<<" {
-                merged.push(value);
-            } else if let Some(first) = seen.get(name) {
+            if let Some(first) = seen.get(name) {
                 self.report
                     .error_at(key.mark, format!("`{name}` is written twice"))
                     .help(format!("the first is in line {}: keep one", first.line));
-            } else {
-                seen.insert(name.to_owned(), key.mark);
-                mapping.entries.push((key, value));
+                continue;
+            }
+            seen.insert(name.to_owned(), key.mark);
+            match value {
+                None => mapping.dropped.push(name.to_owned()),
+                Some(value) if name == "<<" => merged.push(value),
+                Some(value) => mapping.entries.push(placed(key, value)),
             }
         }
         for value in merged {
@@ -217,8 +223,12 @@ fn head(value: &Value) -> Option<Mark> {
     }
 }
 
-fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
-    Value::Scalar { text: text.into_owned(), quoted: style != ScalarStyle::Plain }
+/// What has more than one line, or none, is shown at its key.
+fn placed(key: Node, mut value: Node) -> (Node, Node) {
+    if value.text().is_none() || value.is_null() {
+        value.mark = key.mark;
+    }
+    (key, value)
 }
 
 fn point(marker: &Marker) -> Mark {
@@ -275,8 +285,11 @@ fn explain(error: &ScanError) -> (String, Option<&'static str>) {
             let close = if *open == '[' { ']' } else { '}' };
             return (format!("this `{open}` has no `{close}`"), None);
         }
-        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {
-            ("a quoted text does not end", "look for the quote that is missing at or before this line")
+        ErrorKind::UnclosedQuotedScalar
+        | ErrorKind::InvalidQuotedScalarIndent
+        | ErrorKind::InvalidTrailingSingleQuotedScalar
+        | ErrorKind::InvalidTrailingDoubleQuotedScalar => {
+            ("a quoted text does not end where it should", "look for a quote that is missing at or before this line")
         }
         ErrorKind::ExpectedBlockSequenceEntry => {
             ("a list cannot go on like this", "every item begins with `- `, all of them equally far right")
