@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::connect::{self, ConnectError, Stream, Tls};
 use super::http1::Connection;
 use super::http2::Connections;
+use super::tls::{self, Alpn};
 use super::wire;
 use crate::endpoint::Endpoint;
 use crate::outcome::Fault;
@@ -167,12 +168,7 @@ impl Pool {
         if self.protocol != Protocol::Auto || speaks != Speaks::Http1 {
             return tls.config.clone();
         }
-        let offered = || {
-            let mut config = (*tls.config).clone();
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Arc::new(config)
-        };
-        self.http1_tls.get_or_init(offered).clone()
+        self.http1_tls.get_or_init(|| tls::offering(&tls.config, Alpn::Http1)).clone()
     }
 
     /// A connection, or leave to open one; waits for it when there are as many as there may be.
