@@ -60,3 +60,4 @@ pub mod stats;
 pub mod telemetry;
 pub mod types;
 pub mod upstream;
+pub mod wire;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::conn::{Conn, Large, Shared, Transport};
+use super::conn::{Conn, Shared, Transport};
 use crate::http1::Http1Error;
 use crate::http1::body::Piece;
 
@@ -65,9 +65,9 @@ impl Conn<dyn Transport> {
     /// Tells a client that waits for it to go on: its body is wanted now.
     fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         if self.owes_continue {
-            self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.output.small().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
             self.owes_continue = false;
         }
-        if self.output.is_empty() { Poll::Ready(Ok(())) } else { self.poll_write_out(cx, &mut Large::default()) }
+        if self.output.is_empty() { Poll::Ready(Ok(())) } else { self.poll_write_out(cx) }
     }
 }

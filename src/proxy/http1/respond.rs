@@ -6,28 +6,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::conn::{Large, Shared, Transport};
+use super::conn::{Shared, Transport};
 use super::{Deadline, has_body};
 use crate::http1::encode;
-
-/// How the body of an answer is delimited.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Delimited {
-    /// There is none.
-    Absent,
-    /// By Content-Length; so many bytes are still owed.
-    Length(u64),
-    /// By chunks.
-    Chunked,
-    /// By the end of the connection: HTTP/1.0 knows no chunks.
-    Close,
-}
+use crate::http1::outbox::{Delimited, Outbox};
 
 /// Writes an answer. Whether all of it was written as announced: if not, the connection must be broken off, so that the
 /// client cannot take it for whole.
@@ -41,7 +29,7 @@ pub(super) async fn write<B: Body<Data = Bytes>>(
 ) -> io::Result<bool> {
     let delimited = delimit(method, version, &mut response);
     announce(version, keep && delimited != Delimited::Close, &mut response);
-    encode::response_head(&mut conn.borrow_mut().output, version, response.status(), response.headers());
+    encode::response_head(conn.borrow_mut().output.small(), version, response.status(), response.headers());
     let body = std::pin::pin!(response.into_body());
     let mut writer = Writer::new(body, delimited);
     let written = poll_fn(|cx| {
@@ -49,7 +37,7 @@ pub(super) async fn write<B: Body<Data = Bytes>>(
         if written.is_ready() {
             return written;
         }
-        if !writer.on_client(conn) {
+        if conn.borrow().output.is_empty() {
             return conn.borrow_mut().poll_gone(cx).map_ok(|()| false);
         }
         if !writer.waits {
@@ -67,7 +55,7 @@ pub(super) async fn write<B: Body<Data = Bytes>>(
 pub(super) async fn refuse<B: Body<Data = Bytes>>(conn: &Shared, mut response: Response<B>) -> io::Result<()> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let delimited = delimit(&Method::GET, Version::HTTP_11, &mut response);
-    encode::response_head(&mut conn.borrow_mut().output, Version::HTTP_11, response.status(), response.headers());
+    encode::response_head(conn.borrow_mut().output.small(), Version::HTTP_11, response.status(), response.headers());
     let body = std::pin::pin!(response.into_body());
     let mut writer = Writer::new(body, delimited);
     poll_fn(|cx| writer.poll(conn, cx)).await.map(drop)
@@ -127,8 +115,6 @@ fn announce<B>(version: Version, keep: bool, response: &mut Response<B>) {
 struct Writer<'a, B> {
     body: Pin<&'a mut B>,
     delimited: Delimited,
-    /// A large piece that is being written, and what comes after it.
-    large: Large,
     progress: Progress,
     /// Whether it has had to wait since it last made headway; only then is there a deadline.
     waits: bool,
@@ -148,25 +134,21 @@ enum Progress {
 impl<'a, B: Body<Data = Bytes>> Writer<'a, B> {
     fn new(body: Pin<&'a mut B>, delimited: Delimited) -> Self {
         let progress = if delimited == Delimited::Absent { Progress::Ended } else { Progress::Flowing };
-        Self { body, delimited, large: Large::default(), progress, waits: false }
+        Self { body, delimited, progress, waits: false }
     }
 
     /// Whether all was written as announced, once nothing more can be.
     fn poll(&mut self, conn: &Shared, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         loop {
             // Pieces that are there already join the head in one write.
-            while self.progress == Progress::Flowing && self.has_room(conn) {
-                match self.body.as_mut().poll_frame(cx) {
-                    Poll::Ready(Some(Ok(frame))) => self.take(&mut conn.borrow_mut().output, frame),
-                    Poll::Ready(Some(Err(_))) => self.progress = Progress::Broken,
-                    Poll::Ready(None) => self.end(&mut conn.borrow_mut().output),
-                    Poll::Pending => break,
-                }
+            while self.progress == Progress::Flowing && conn.borrow().output.has_room() {
+                let Poll::Ready(frame) = self.body.as_mut().poll_frame(cx) else { break };
+                self.take(&mut conn.borrow_mut().output, frame);
             }
-            if self.progress == Progress::Flowing && !self.on_client(conn) {
+            if self.progress == Progress::Flowing && conn.borrow().output.is_empty() {
                 return Poll::Pending;
             }
-            ready!(conn.borrow_mut().poll_write_out(cx, &mut self.large))?;
+            ready!(conn.borrow_mut().poll_write_out(cx))?;
             self.waits = false;
             match self.progress {
                 Progress::Flowing => {}
@@ -176,66 +158,19 @@ impl<'a, B: Body<Data = Bytes>> Writer<'a, B> {
         }
     }
 
-    /// Whether it is the client that is waited for, not the body.
-    fn on_client(&self, conn: &Shared) -> bool {
-        !conn.borrow().output.is_empty() || !self.large.is_empty()
-    }
-
-    fn has_room(&self, conn: &Shared) -> bool {
-        self.large.is_empty() && conn.borrow().output.len() < BATCH
-    }
-
-    fn take(&mut self, output: &mut BytesMut, frame: Frame<Bytes>) {
-        match frame.into_data() {
-            Ok(data) if data.is_empty() => {}
-            Ok(data) => self.data(output, data),
-            Err(frame) => {
-                if let (Delimited::Chunked, Ok(trailers)) = (self.delimited, frame.into_trailers()) {
-                    encode::last_chunk(output, &trailers);
-                    self.progress = Progress::Ended;
-                }
-            }
-        }
-    }
-
-    fn data(&mut self, output: &mut BytesMut, data: Bytes) {
-        let mut tail: &'static [u8] = b"";
-        match &mut self.delimited {
-            Delimited::Length(owed) => match owed.checked_sub(data.len() as u64) {
-                Some(rest) => *owed = rest,
-                // More than was announced: the rest would be read as another message.
-                None => return self.progress = Progress::Broken,
+    fn take(&mut self, output: &mut Outbox, frame: Option<Result<Frame<Bytes>, B::Error>>) {
+        let (progress, taken) = match frame.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => (Progress::Flowing, self.delimited.data(output, data)),
+            Some(Ok(Err(frame))) => match frame.into_trailers() {
+                Ok(trailers) => (Progress::Ended, self.delimited.trailers(output, &trailers)),
+                Err(_) => (Progress::Flowing, Ok(())),
             },
-            Delimited::Chunked => {
-                encode::chunk_head(output, data.len());
-                tail = encode::CHUNK_END;
-            }
-            Delimited::Close | Delimited::Absent => {}
-        }
-        if data.len() > COALESCED {
-            self.large = Large { data, tail };
-        } else {
-            output.put_slice(&data);
-            output.put_slice(tail);
-        }
-    }
-
-    fn end(&mut self, output: &mut BytesMut) {
-        self.progress = match self.delimited {
-            Delimited::Length(owed) if owed > 0 => Progress::Broken,
-            _ => Progress::Ended,
+            Some(Err(_)) => (Progress::Broken, Ok(())),
+            None => (Progress::Ended, self.delimited.end(output)),
         };
-        if self.delimited == Delimited::Chunked {
-            output.put_slice(encode::LAST_CHUNK);
-        }
+        self.progress = if taken.is_ok() { progress } else { Progress::Broken };
     }
 }
-
-/// Pieces up to this size are copied behind their head: cheaper than a second buffer for the kernel.
-const COALESCED: usize = 4096;
-
-/// Bytes that wait for a write before it is made.
-const BATCH: usize = 16 * 1024;
 
 /// The client's end of a tunnel: what was read ahead comes first.
 struct Client(Shared);
