@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["outcome", "http1", "split", "route", "health::outlier"],
     &["endpoint"],
     &["balancer", "retry"],
-    &["snapshot", "wire"],
+    &["snapshot", "socket"],
     &["upstream"],
     &["config", "health::probe"],
     &["engine", "proxy", "telemetry"],

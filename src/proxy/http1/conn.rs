@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::http1::body::Decoder;
 use crate::http1::framing::Framing;
 use crate::http1::outbox::Outbox;
-use crate::wire;
+use crate::socket;
 
 /// What carries a client's bytes: TCP, or TLS over it.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {}
@@ -45,7 +45,7 @@ pub(crate) fn share<T: Transport + 'static>(transport: T) -> Shared {
 impl Conn<dyn Transport> {
     /// Reads what has come; 0 is the end of the stream.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        wire::poll_fill(&mut self.transport, &mut self.input, cx)
+        socket::poll_fill(&mut self.transport, &mut self.input, cx)
     }
 
     /// Whether the client has closed. What it sends further is read ahead, a little: the end of a stream shows only to who
@@ -61,7 +61,7 @@ impl Conn<dyn Transport> {
 
     /// Writes `output`, as far as the client takes it; ready when all is written.
     pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        wire::poll_write_out(&mut self.transport, &mut self.output, cx)
+        socket::poll_write_out(&mut self.transport, &mut self.output, cx)
     }
 
     /// Lets go of buffers that are empty: the connection may be idle for long.
