@@ -21,12 +21,13 @@ use tokio::time::Instant;
 
 use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::Stream;
-use super::error::{SendError, Sent, body_fault, head_fault};
+use super::error::{SendError, body_fault, head_fault};
 use super::io::{Io, Meter, Upgraded};
 use super::pool::Slot;
 use super::timer::{BodyWait, Deadline, HeadWait, Limits};
 use super::waker::Bell;
 use crate::outcome::Fault;
+use crate::retry::Sent;
 
 /// The longest response head, and about the most that is buffered of a body that nobody reads.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
