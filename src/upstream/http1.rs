@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::Stream;
-use super::error::{SendError, Sent};
+use super::error::SendError;
 use super::io::Upgraded;
 use super::pool::Slot;
 use super::timer::{BodyWait, Deadline, HeadWait, Limits};
@@ -29,6 +29,7 @@ use crate::http1::head::{self, ResponseHead, take_response};
 use crate::http1::outbox::{Delimited, Outbox};
 use crate::http1::{Http1Error, encode};
 use crate::outcome::Fault;
+use crate::retry::Sent;
 use crate::socket;
 
 /// What a response head may hold.
