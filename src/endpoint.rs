@@ -1,7 +1,8 @@
 //! One address of a backend: its identity, and the atomics that outlive a reload.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::health::outlier::Ejection;
 
@@ -16,7 +17,7 @@ pub struct Endpoint {
     pub authority: Box<str>,
     /// Requests under way, over all workers.
     pub in_flight: AtomicU32,
-    /// Peak-sensitive moving average of the latency; written by [`crate::balancer`].
+    /// Peak-sensitive moving average of the latency, in the balancer's own form; 0 before the first answer. Written by [`crate::balancer`].
     pub latency: AtomicU64,
     /// What active probes say; true without probes.
     pub probed_healthy: AtomicBool,
@@ -36,5 +37,10 @@ impl Endpoint {
             probed_healthy: AtomicBool::new(true),
             ejection: Ejection::default(),
         }
+    }
+
+    /// Whether it takes requests: its probes are good, and it is not ejected.
+    pub fn is_available(&self, now: Duration) -> bool {
+        self.probed_healthy.load(Ordering::Relaxed) && !self.ejection.is_ejected(now)
     }
 }

@@ -48,6 +48,7 @@ pub mod config;
 pub mod endpoint;
 pub mod engine;
 pub mod health;
+pub mod http1;
 pub mod outcome;
 pub mod proxy;
 pub mod retry;

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["stats"],
     &["analysis"],
     &["rollout", "simulate"],
-    &["outcome", "split", "route", "health::outlier"],
+    &["outcome", "http1", "split", "route", "health::outlier"],
     &["endpoint"],
     &["balancer", "retry"],
     &["snapshot"],

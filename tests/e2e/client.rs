@@ -110,11 +110,6 @@ impl Visitors {
         Self { seen, tasks }
     }
 
-    /// What they have seen so far.
-    pub fn seen(&self) -> &Seen {
-        &self.seen
-    }
-
     /// Waits until they have had `more` further answers.
     pub async fn answers(&self, more: u64) {
         let goal = self.seen.good.load(Ordering::Relaxed) + more;
