@@ -16,10 +16,12 @@ mod pool;
 mod timer;
 pub mod tls;
 mod upstreams;
+mod waker;
 mod wire;
 
 pub use body::{BodyError, RequestBody, UpstreamBody};
 pub use error::{SendError, Sent};
 pub use fetch::fetch;
 pub use io::Upgraded;
-pub use upstreams::{Reuse, Upstreams};
+pub use pool::Reuse;
+pub use upstreams::Upstreams;
