@@ -1,8 +1,10 @@
 //! Passive ejection: an endpoint that fails requests in a row is left alone for a while. Pure.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
+use crate::endpoint::Endpoint;
 use crate::types::Ratio;
 
 /// When endpoints are ejected.
@@ -27,4 +29,34 @@ pub struct Ejection {
     pub until: AtomicU64,
     /// How often it was ejected in a row.
     pub times: AtomicU32,
+}
+
+/// What a request says of its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// It answered.
+    Good,
+    /// It did not: a connection error, a timeout, 502, 503 or 504.
+    Bad,
+}
+
+/// An endpoint has just been ejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ejected {
+    /// For this long.
+    pub duration: Duration,
+    /// After so many failures in a row.
+    pub failures: u32,
+}
+
+/// Notes what a request says of `which`, one of `endpoints`; tells when that ejects it.
+pub fn record(
+    policy: &OutlierPolicy,
+    endpoints: &[Arc<Endpoint>],
+    which: &Endpoint,
+    sign: Sign,
+    now: Duration,
+) -> Option<Ejected> {
+    let _ = (policy, endpoints, which, sign, now);
+    None
 }
