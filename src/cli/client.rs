@@ -245,7 +245,9 @@ fn read_token(file: &Path) -> Result<Token, ClientError> {
 fn authority(url: &str) -> Result<String, String> {
     let wrong = || format!("`{url}` is not an address: write it like http://127.0.0.1:9180");
     if url.starts_with("https://") {
-        return Err(format!("{url}: weir's control surface speaks plain HTTP; reach it through a tunnel, such as ssh -L"));
+        return Err(format!(
+            "{url}: weir's control surface speaks plain HTTP; reach it through a tunnel, such as ssh -L"
+        ));
     }
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let uri: Uri = full.parse().map_err(|_| wrong())?;

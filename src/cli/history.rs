@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::client::{Client, block_on};
+use super::client::{Client, ClientError, block_on};
 use super::options::{Format, Global, Output, Target};
 use super::{exit, out, render};
 use crate::engine::{JournalEntry, ReleaseStatus};
@@ -48,28 +48,25 @@ pub(super) fn run(args: &HistoryArgs, global: &Global) -> anyhow::Result<ExitCod
 
 /// What is known of `named`, or of all releases: from the running weir, else from the journal in the state directory.
 pub(super) fn know(target: &Target, named: Option<&str>) -> anyhow::Result<Known> {
-    let asked = Client::find(target).and_then(|client| block_on(async { Ok(ask(&client, named).await) })
-        .unwrap_or_else(|error| Err(super::client::ClientError::Setup(format!("{error:#}")))));
-    match asked {
-        Ok(known) => Ok(known),
+    match block_on(async { Ok(ask(target, named).await) })? {
         Err(error) if error.is_not_running() && target.admin.is_none() => {
             let folder = target.state_dir.path()?;
             let journal = read_journal(&folder, named).with_context(|| error.to_string())?;
-            Ok(Known { releases: Vec::new(), journal, offline: Some(format!("weir is not running; this is what its journal in {} says", folder.display())) })
+            let note = format!("weir is not running; this is what its journal in {} says", folder.display());
+            Ok(Known { releases: Vec::new(), journal, offline: Some(note) })
         }
-        Err(error) => Err(error.into()),
+        asked => Ok(asked?),
     }
 }
 
-async fn ask(client: &Client, named: Option<&str>) -> Result<Known, super::client::ClientError> {
+async fn ask(target: &Target, named: Option<&str>) -> Result<Known, ClientError> {
+    let client = Client::find(target)?;
     let mut releases = client.overview().await?.releases;
-    if let Some(name) = named {
-        releases.retain(|release| release.name.as_str() == name);
-    }
     let names = match named {
         Some(name) => vec![name.to_owned()],
         None => releases.iter().map(|release| release.name.to_string()).collect(),
     };
+    releases.retain(|release| names.iter().any(|name| name == release.name.as_str()));
     let mut journal: Vec<JournalEntry> = Vec::new();
     for name in names {
         journal.extend(client.get::<Vec<JournalEntry>>(&format!("/releases/{name}/history")).await?);

@@ -66,7 +66,7 @@ impl Global {
 
 /// Where weir keeps its state.
 #[derive(Clone, Debug, Args)]
-pub struct StateDir {
+pub(super) struct StateDir {
     /// Where weir keeps its journal, and the address and token for commands. Default: systemd's STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/weir, else ~/.local/state/weir
     #[arg(long, env = "WEIR_STATE_DIR", value_name = "DIR")]

@@ -52,7 +52,10 @@ fn select(mut overview: Overview, named: Option<&str>) -> anyhow::Result<Overvie
     let names: Vec<_> = overview.releases.iter().map(|release| release.name.to_string()).collect();
     overview.releases.retain(|release| release.name.as_str() == name);
     if overview.releases.is_empty() {
-        bail!("there is no release `{name}`; there is {}", if names.is_empty() { "none".into() } else { names.join(", ") });
+        bail!(
+            "there is no release `{name}`; there is {}",
+            if names.is_empty() { "none".into() } else { names.join(", ") }
+        );
     }
     Ok(overview)
 }
@@ -82,7 +85,8 @@ async fn watch(args: &StatusArgs, client: &Client, style: Style) -> anyhow::Resu
     let mut screen = Screen::new(args, style);
     loop {
         let ended = follow(&mut lines, args, &mut screen).await;
-        screen.message(&ended.map_or_else(|error| format!("{error:#}"), |()| "weir has stopped; waiting".to_owned()))?;
+        screen
+            .message(&ended.map_or_else(|error| format!("{error:#}"), |()| "weir has stopped; waiting".to_owned()))?;
         lines = loop {
             sleep(RETRY).await;
             // A weir that starts again has a new token: it is looked up anew each time.
