@@ -45,7 +45,8 @@ pub(super) async fn answer(
     let mut response = match route(&state, &ends, &cancel, &head, body, &id).await {
         Ok(response) => response,
         Err(refusal) => {
-            tracing::debug!(status = refusal.status.as_u16(), peer = %ends.peer, path = head.uri.path(), request_id = &*id, "refused");
+            let (status, path) = (refusal.status.as_u16(), head.uri.path());
+            tracing::debug!(status, peer = %ends.peer, path, request_id = &*id, "refused");
             refusal.into_response()
         }
     };

@@ -123,11 +123,13 @@ pub(super) async fn release(
     match done {
         Ok(new) => {
             let message = sentence(&old, &new);
-            tracing::info!(user, %peer, request_id, release = name, ?command, old = standing(&old), new = standing(&new), "{message}");
+            let (old, new_standing) = (standing(&old), standing(&new));
+            tracing::info!(user, %peer, request_id, release = name, ?command, old, new = new_standing, "{message}");
             Ok(json(StatusCode::OK, &Changed { message, release: new }))
         }
         Err(error) => {
-            tracing::warn!(user, %peer, request_id, release = name, ?command, old = standing(&old), %error, "refused a command");
+            let old = standing(&old);
+            tracing::warn!(user, %peer, request_id, release = name, ?command, old, %error, "refused a command");
             Err(refused(&error))
         }
     }
@@ -136,11 +138,11 @@ pub(super) async fn release(
 /// Reads the configuration again.
 pub(super) async fn reload(state: &AdminState, body: Incoming, caller: &Caller<'_>) -> Result<Response<Body>, Refusal> {
     nothing_more(&read(body).await?)?;
-    let unavailable = |()| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "weir is stopping", "start it again");
+    let stopping = || Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "weir is stopping", "start it again");
     let old = state.current.load().generation;
     let (reply, answer) = oneshot::channel();
-    state.reload.send(reply).await.map_err(|_| unavailable(()))?;
-    let done = answer.await.map_err(|_| unavailable(()))?;
+    state.reload.send(reply).await.map_err(|_| stopping())?;
+    let done = answer.await.map_err(|_| stopping())?;
     let Caller { user, peer, request_id } = caller;
     match done {
         Ok(new) => {

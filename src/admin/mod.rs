@@ -69,7 +69,7 @@ pub struct AdminState {
 /// What a snapshot does not hold. Replaced as a whole at each reload.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
-    /// The effective configuration, with its secrets: they are taken out before it is shown.
+    /// The configuration, as [`crate::config::in_force`] gives it. What may still be a secret is taken out before it is shown.
     pub effective: serde_json::Value,
     /// The listeners and where they are bound.
     pub listeners: Vec<ListenerView>,

@@ -1,6 +1,6 @@
 //! `weir history`: the decisions so far, from the running weir or straight from its journal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -51,7 +51,10 @@ pub(super) fn know(target: &Target, named: Option<&str>) -> anyhow::Result<Known
     match block_on(async { Ok(ask(target, named).await) })? {
         Err(error) if error.is_not_running() && target.admin.is_none() => {
             let folder = target.state_dir.path()?;
-            let journal = read_journal(&folder, named).with_context(|| error.to_string())?;
+            if !journal_path(&folder).exists() {
+                return Err(error.into());
+            }
+            let journal = read_journal(&folder, named)?;
             let note = format!("weir is not running; this is what its journal in {} says", folder.display());
             Ok(Known { releases: Vec::new(), journal, offline: Some(note) })
         }
@@ -77,7 +80,7 @@ async fn ask(target: &Target, named: Option<&str>) -> Result<Known, ClientError>
 
 /// The decisions in the journal of `folder`, without the lines that a crash has torn.
 fn read_journal(folder: &Path, named: Option<&str>) -> anyhow::Result<Vec<JournalEntry>> {
-    let path = folder.join("journal.jsonl");
+    let path = journal_path(folder);
     let text = std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     let mut entries: Vec<JournalEntry> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     if let Some(name) = named {
@@ -87,6 +90,10 @@ fn read_journal(folder: &Path, named: Option<&str>) -> anyhow::Result<Vec<Journa
         }
     }
     Ok(entries)
+}
+
+fn journal_path(folder: &Path) -> PathBuf {
+    folder.join("journal.jsonl")
 }
 
 #[cfg(test)]

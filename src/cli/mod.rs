@@ -19,11 +19,11 @@ mod status;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use options::{Global, state_dir};
 
-/// A canary proxy: sends an exact share of the traffic to a new version, watches every response, and promotes or aborts it.
+/// A canary proxy: sends an exact share of the traffic to a new version, watches every response, promotes or aborts it
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -67,7 +67,8 @@ enum Command {
 
 /// Does what the command line of this process asks for.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let typed = Cli::tree().get_matches();
+    let cli = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
     let done = cli.set_up_logs().and_then(|()| cli.execute());
     done.unwrap_or_else(|error| {
         if out::is_closed(&error) {
@@ -81,7 +82,7 @@ pub fn main() -> ExitCode {
 impl Cli {
     /// The whole tree of commands, for completions, manual pages and tests.
     pub fn tree() -> clap::Command {
-        Self::command()
+        quiet(Self::command())
     }
 
     /// A daemon tells what it does; a command tells what went wrong.
@@ -109,6 +110,11 @@ impl Cli {
             Command::Man(args) => generate::man(args),
         }
     }
+}
+
+/// Help that names variables without what they hold: it may be a secret's place, and it differs from page to page.
+fn quiet(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
 }
 
 /// What commands end with.

@@ -95,20 +95,18 @@ pub fn state_dir() -> Option<PathBuf> {
         .or_else(|| folder("HOME").map(|home| home.join(".local/state/weir")))
 }
 
-/// How data is printed.
+/// How data is printed: for people, or for programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// For people.
     #[default]
     Text,
-    /// For programs.
     Json,
 }
 
 /// The option for how data is printed.
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Output {
-    /// How to print
+    /// How to print: for people or for programs
     #[arg(short, long, env = "WEIR_OUTPUT", value_name = "FORMAT", default_value = "text")]
     pub(super) output: Format,
 }
