@@ -96,7 +96,8 @@ impl Names {
 impl Declared {
     fn of(root: &Node) -> Self {
         let Some(mapping) = root.mapping() else { return Self::default() };
-        let section = |key: &str| mapping.entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node);
+        let section =
+            |key: &str| mapping.entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node);
         let keys = |key: &str| Names {
             names: section(key).and_then(Node::mapping).map_or(Vec::new(), |section| {
                 section.entries.iter().filter_map(|(name, _)| name.text().map(str::to_owned)).collect()
@@ -259,6 +260,3 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// After so many problems, reading ends: one more round for each would take too long, and nobody reads on.
 const MAX_PROBLEMS: usize = 100;
-
-#[cfg(test)]
-mod tests;

@@ -56,7 +56,9 @@ impl Watch {
         let events = Arc::new(Notify::new());
         let bell = events.clone();
         let watcher = notify::recommended_watcher(move |_| bell.notify_one());
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no file events: looking for changes now and then")).ok();
+        let watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "no file events: looking for changes now and then"))
+            .ok();
         let mut watch =
             Self { files: BTreeSet::new(), digests: BTreeMap::new(), events, watcher, watched: BTreeSet::new() };
         watch.follow(files);
@@ -141,7 +143,7 @@ fn directories(file: &Path) -> Vec<PathBuf> {
 }
 
 /// What tells one content from another; `None` when there is nothing to read.
-fn digest(path: &Path) -> Option<u128> {
+pub(super) fn digest(path: &Path) -> Option<u128> {
     let mut file = fs::File::open(path).ok()?;
     let mut hash = Xxh3::new();
     let mut buffer = [0; 8192];

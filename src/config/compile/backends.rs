@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
 use super::Compiler;
@@ -13,12 +14,13 @@ use crate::balancer::Balancer;
 use crate::config::defaults;
 use crate::config::schema;
 use crate::config::tree::At;
+use crate::config::watch::digest;
 use crate::endpoint::Endpoint;
 use crate::health::outlier::OutlierPolicy;
 use crate::snapshot::{Backend, BackendTls, Probe, Protocol};
 use crate::stats::PerWorker;
 use crate::types::Name;
-use crate::upstream::tls::{Alpn, client_config};
+use crate::upstream::tls::{Alpn, TlsError, client_config};
 
 /// The names among the endpoints: what has to be resolved.
 pub fn hosts(file: &schema::File) -> BTreeSet<String> {
@@ -34,7 +36,9 @@ impl Compiler<'_> {
     pub(super) fn backends(&mut self) -> BTreeMap<Name, Arc<Backend>> {
         let at = self.root().key("backends");
         let backends = self.file().backends.iter();
-        backends.map(|(name, backend)| (name.clone(), Arc::new(self.backend(name, backend, &at.key(name.as_str()))))).collect()
+        backends
+            .map(|(name, backend)| (name.clone(), Arc::new(self.backend(name, backend, &at.key(name.as_str())))))
+            .collect()
     }
 
     fn backend(&mut self, name: &Name, backend: &schema::Backend, at: &At<'_>) -> Backend {
@@ -63,13 +67,14 @@ impl Compiler<'_> {
             keep_alive: self.positive(&times.key("keepAlive"), defaults::BACKEND_KEEP_ALIVE.or(keep_alive)),
             max_connections: self.within(&at.key("maxConnections"), connections, 1, u32::MAX) as usize,
             max_pending: defaults::MAX_PENDING.or(backend.max_pending) as usize,
-            budget: Arc::default(),
+            budget: self.leaves.budget(name),
         }
     }
 
     fn endpoints(&mut self, backend: &Name, written: &[String], at: &At<'_>) -> Vec<Arc<Endpoint>> {
         if written.is_empty() && !at.lost_any() {
-            self.error(at, format!("the backend `{backend}` has no endpoint")).help("add one: endpoints: [127.0.0.1:9001]");
+            self.error(at, format!("the backend `{backend}` has no endpoint"))
+                .help("add one: endpoints: [127.0.0.1:9001]");
         }
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(written.len());
         for (index, text) in written.iter().enumerate() {
@@ -123,7 +128,8 @@ impl Compiler<'_> {
     fn probe(&mut self, check: &schema::HealthCheck, at: &At<'_>) -> Option<Probe> {
         let path = self.path(&at.key("path"), &check.path);
         let host = check.host.as_deref().and_then(|host| self.authority(&at.key("host"), host));
-        let (good, bad) = (defaults::HEALTHY_AFTER.or(check.healthy_after), defaults::UNHEALTHY_AFTER.or(check.unhealthy_after));
+        let (good, bad) =
+            (defaults::HEALTHY_AFTER.or(check.healthy_after), defaults::UNHEALTHY_AFTER.or(check.unhealthy_after));
         let interval = self.positive(&at.key("interval"), defaults::HEALTH_INTERVAL.or(check.interval));
         let timeout = self.positive(&at.key("timeout"), defaults::HEALTH_TIMEOUT.or(check.timeout));
         let healthy_after = self.within(&at.key("healthyAfter"), good, 1, MAX_IN_A_ROW);
@@ -132,33 +138,51 @@ impl Compiler<'_> {
     }
 
     fn backend_tls(&mut self, tls: &schema::BackendTls, protocol: schema::Protocol, at: &At<'_>) -> Option<BackendTls> {
-        let ca = tls.ca.as_deref().map(|path| self.loaded.resolve(path));
-        let identity = tls.client_certificate.as_ref().map(|pair| self.pair(pair));
+        let server_name = tls.server_name.as_deref().map(|name| self.server_name(&at.key("serverName"), name));
+        let ca = tls.ca.as_deref().map(|path| (self.loaded.resolve(path), self.chain(path, &at.key("ca"))));
+        let pair = tls.client_certificate.as_ref();
+        let identity = pair.map(|pair| (self.paths(pair), self.certified_key(pair, &at.key("clientCertificate"))));
+        let broken = matches!(ca, Some((_, None))) || matches!(identity, Some((_, None)));
+        if broken {
+            return None;
+        }
         let alpn = match protocol {
             schema::Protocol::Auto => Alpn::Any,
             schema::Protocol::Http1 => Alpn::Http1,
             schema::Protocol::Http2 => Alpn::Http2,
         };
-        let server_name = tls.server_name.as_deref().map(|name| self.server_name(&at.key("serverName"), name));
-        let identity = identity.as_ref().map(|(chain, key)| (chain.as_path(), key.as_path()));
-        match client_config(ca.as_deref(), identity, alpn) {
+        let config = self.tls_client(ca.map(|(path, _)| path), identity.map(|(paths, _)| paths), alpn);
+        match config {
             Ok(config) => Some(BackendTls { config, server_name: server_name.flatten() }),
             Err(error) => {
-                self.error(&at.first_of(&["ca", "clientCertificate"]), error.to_string());
+                self.error(at, error.to_string());
                 None
             }
         }
     }
 
-    fn pair(&self, pair: &schema::Certificate) -> (PathBuf, PathBuf) {
-        let resolve = |path: &Path| self.loaded.resolve(path);
-        (resolve(&pair.certificate), resolve(&pair.key))
+    /// The client in use, as long as it is made of the same files: connections are pooled by it.
+    fn tls_client(
+        &self,
+        ca: Option<PathBuf>,
+        identity: Option<(PathBuf, PathBuf)>,
+        alpn: Alpn,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
+        let (chain, key) = identity.as_ref().map(|(chain, key)| (chain.as_path(), key.as_path())).unzip();
+        let parts = [ca.as_deref(), chain, key].map(|path| path.map(digest));
+        let made_of = format!("{alpn:?} {parts:?}");
+        self.leaves.tls_client(&made_of, || client_config(ca.as_deref(), chain.zip(key), alpn))
+    }
+
+    fn paths(&self, pair: &schema::Certificate) -> (PathBuf, PathBuf) {
+        (self.loaded.resolve(&pair.certificate), self.loaded.resolve(&pair.key))
     }
 
     fn server_name(&mut self, at: &At<'_>, name: &str) -> Option<ServerName<'static>> {
         let parsed = ServerName::try_from(name.to_owned()).ok();
         if parsed.is_none() {
-            self.error(at, format!("`{name}` is not a name that a certificate can carry")).help("write it like shop.example.com, without a port");
+            self.error(at, format!("`{name}` is not a name that a certificate can carry"))
+                .help("write it like shop.example.com, without a port");
         }
         parsed
     }
@@ -207,7 +231,11 @@ fn with_port(host: &str, port: &str) -> String {
 /// Whether a connection to `address` ends at `listener`, as far as the file tells.
 fn reaches(address: SocketAddr, listener: SocketAddr) -> bool {
     let own = address.ip().is_loopback() || address.ip().is_unspecified();
-    if listener.ip().is_unspecified() { own && collide(address, listener) } else { address == listener && listener.port() != 0 }
+    if listener.ip().is_unspecified() {
+        own && collide(address, listener)
+    } else {
+        address == listener && listener.port() != 0
+    }
 }
 
 /// More probes in a row than this are a typing error.

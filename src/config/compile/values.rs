@@ -22,8 +22,10 @@ impl Compiler<'_> {
 
     /// A number from `least` to `most`.
     pub(super) fn within<N: PartialOrd + Display + Copy>(&mut self, at: &At<'_>, number: N, least: N, most: N) -> N {
-        if number < least || number > most {
-            self.error(at, format!("{number} is not between {least} and {most}"));
+        if number < least {
+            self.error(at, format!("{number} is too small")).help(format!("the smallest is {least}"));
+        } else if number > most {
+            self.error(at, format!("{number} is too large")).help(format!("the largest is {most}"));
         }
         number
     }
@@ -42,7 +44,8 @@ impl Compiler<'_> {
     pub(super) fn header_value(&mut self, at: &At<'_>, value: &str) -> Option<HeaderValue> {
         let parsed = HeaderValue::from_str(value).ok();
         if parsed.is_none() {
-            self.error(at, "this cannot be the value of a header field").help("line ends and control characters cannot be in it");
+            self.error(at, "this cannot be the value of a header field")
+                .help("line ends and control characters cannot be in it");
         }
         parsed
     }
@@ -51,7 +54,8 @@ impl Compiler<'_> {
     pub(super) fn authority(&mut self, at: &At<'_>, host: &str) -> Option<HeaderValue> {
         let good = host.parse::<http::uri::Authority>().is_ok_and(|authority| !authority.as_str().contains('@'));
         if !good {
-            self.error(at, format!("`{host}` is not a host")).help("write it like shop.example.com or shop.example.com:8080");
+            self.error(at, format!("`{host}` is not a host"))
+                .help("write it like shop.example.com or shop.example.com:8080");
             return None;
         }
         self.header_value(at, host)

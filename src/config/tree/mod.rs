@@ -197,6 +197,3 @@ impl<'a> At<'a> {
         Self { node, mark: node.map(|node| node.mark).or(self.mark), path }
     }
 }
-
-#[cfg(test)]
-mod tests;
