@@ -447,9 +447,10 @@ pub struct FullStep {
     pub pause: bool,
 }
 
-/// Who stays with a version once sent there. Exactly one.
+/// Who stays with a version once sent there. Exactly one; in a file, `cookie` and `clientIp` may stand alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = names_alone)]
 pub enum Affinity {
     /// A client that keeps cookies: weir sets one, on both sides.
     Cookie(CookieAffinity),
@@ -457,6 +458,13 @@ pub enum Affinity {
     Header(String),
     /// The client's address, as X-Forwarded-For tells behind trusted proxies.
     ClientIp(ClientIpAffinity),
+}
+
+/// Lets the kinds of affinity that need nothing more be written as a word.
+fn names_alone(schema: &mut schemars::Schema) {
+    if let Some(kinds) = schema.get_mut("oneOf").and_then(|kinds| kinds.as_array_mut()) {
+        kinds.push(serde_json::json!({ "enum": ["cookie", "clientIp"] }));
+    }
 }
 
 /// Affinity by cookie.

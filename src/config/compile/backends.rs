@@ -1,7 +1,7 @@
 //! Named targets and their endpoints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -102,17 +102,22 @@ impl Compiler<'_> {
             Host::Address(address) => vec![*address],
             Host::Name(name) => self.resolved.get(name).cloned().unwrap_or_default(),
         };
-        let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        let local = matches!(&host, Host::Name(name) if name == "localhost");
-        let loopback = SocketAddr::from(([127, 0, 0, 1], port));
-        for address in addresses.iter().copied().chain(local.then_some(loopback)) {
-            if let Some(listener) = self.file().listeners.iter().find(|listener| reaches(address, listener.address)) {
-                self.error(at, format!("`{text}` is weir itself: the listener `{}`", listener.name))
-                    .help("every request would go round in circles: name the address of the application");
-                break;
-            }
+        // Only what the file itself says: an answer of DNS is no reason to refuse a configuration.
+        let own = match host {
+            Host::Address(address) => Some(address),
+            Host::Name(name) => (name == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
+        if let Some(address) = own {
+            self.not_weir(text, SocketAddr::new(address, port), at);
         }
-        addresses
+        addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
+    }
+
+    fn not_weir(&mut self, text: &str, address: SocketAddr, at: &At<'_>) {
+        if let Some(listener) = self.file().listeners.iter().find(|listener| reaches(address, listener.address)) {
+            self.error(at, format!("`{text}` is weir itself: the listener `{}`", listener.name))
+                .help("every request would go round in circles: name the address of the application");
+        }
     }
 
     fn outlier(&mut self, outlier: &schema::Outlier, at: &At<'_>) -> OutlierPolicy {
