@@ -1,1 +1,3 @@
 //! proxy
+pub(crate) mod http1;
+pub(crate) mod watch;

@@ -18,7 +18,6 @@ pub(crate) mod testing;
 mod timer;
 pub mod tls;
 mod upstreams;
-mod waker;
 mod wire;
 
 pub use crate::retry::Sent;
