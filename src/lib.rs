@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod simulate;
 pub mod snapshot;
 pub mod split;
 pub mod stats;
