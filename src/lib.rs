@@ -41,6 +41,7 @@
 
 pub mod admin;
 pub mod analysis;
+pub mod app;
 pub mod balancer;
 pub mod cli;
 pub mod clock;
@@ -54,7 +55,9 @@ pub mod proxy;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod simulate;
 pub mod snapshot;
+pub mod socket;
 pub mod split;
 pub mod stats;
 pub mod telemetry;
