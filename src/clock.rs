@@ -1,7 +1,8 @@
 //! Where drivers read the time. Pure code never does: it is told `now`.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::types::Timestamp;
 
@@ -19,6 +20,13 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
     }
+}
+
+/// The time since this process first asked, by the monotonic clock: the `now` of everything that measures spans within one
+/// process (latencies, ejections, budgets). Zero at the first call, the same for all threads, never backwards.
+pub fn uptime() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
 }
 
 /// A clock that stands still until it is moved: for tests, simulation and replay.

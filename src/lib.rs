@@ -1,4 +1,43 @@
-//! weir: a canary traffic-splitting proxy.
+//! weir, the WEighted Ingress Router: a proxy that sends an exact share of the traffic to a canary, watches every response
+//! itself, and promotes or aborts the canary.
+//!
+//! # A request
+//!
+//! [`proxy`] accepts the client, and takes each request along one straight line (`proxy/handle.rs`): load the
+//! [`snapshot`] once → find the [`route`] → let the [`split`] choose the backend → for each attempt that [`retry`] allows
+//! let the [`balancer`] pick an endpoint and [`upstream`] forward the request → classify by [`outcome`] → answer →
+//! count once, at the end, into [`stats`].
+//!
+//! # A decision
+//!
+//! [`engine`] drives every release: read what the workers counted → [`analysis::Judge::observe`] → [`rollout::step`] →
+//! write the journal → put the weight in force. The judge and the state machine are pure: the running proxy, `weir replay`
+//! and the tests are hosts of the same two functions, and give the same answer to the same evidence, to the last bit.
+//!
+//! # Which way dependencies point
+//!
+//! A module uses only what stands below it; `tests/structure.rs` holds them to it.
+//!
+//! ```text
+//! cli, demo          what a person types and sees
+//! app                wiring: configuration -> snapshot -> workers, admin, engine; reload; drain
+//! admin              the control surface                telemetry   metrics, logs
+//! engine             the loop, the journal, checks      proxy       listeners, requests, answers
+//! config             file -> snapshot                   upstream    pools, connections, TLS, DNS; health::probe
+//! snapshot           the compiled picture, one ArcSwap; leaves that outlive it
+//! ------------------ below here everything is pure: told the time, told the chance, no I/O ------------------
+//! balancer, retry, endpoint, route, split, outcome, health::outlier
+//! rollout            the state machine
+//! analysis           the statistics and the judge
+//! stats              counts that workers write and others read
+//! clock, types       time; names, shares, instants that cannot be wrong
+//! ```
+//!
+//! # Threads
+//!
+//! Each worker is a thread with a runtime of its own: its sockets (`SO_REUSEPORT`), its connections, its pools, its random
+//! numbers. Workers share the snapshot and nothing they write on the same cache line. One further thread controls: engine,
+//! admin, watching, DNS, probes, checks.
 
 pub mod admin;
 pub mod analysis;
@@ -9,6 +48,7 @@ pub mod config;
 pub mod endpoint;
 pub mod engine;
 pub mod health;
+pub mod http1;
 pub mod outcome;
 pub mod proxy;
 pub mod retry;

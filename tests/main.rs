@@ -1,1 +1,7 @@
-//! Everything that needs more than one module.
+//! Everything that needs more than one module: one binary, so that it links once.
+
+#![allow(unreachable_pub, reason = "a test binary exports nothing; `pub` marks what a module offers to its neighbours")]
+#![allow(missing_docs, reason = "names of tests are sentences")]
+
+mod e2e;
+mod structure;
