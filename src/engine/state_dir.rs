@@ -39,7 +39,7 @@ pub enum StateError {
 
 /// The folder, ours alone for as long as this lives.
 #[derive(Debug)]
-pub struct StateDir {
+pub(super) struct StateDir {
     path: PathBuf,
     /// Held, not used: the lock ends with the file.
     _lock: File,
@@ -50,7 +50,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When it cannot be made or written, or another weir has it.
-    pub fn open(path: &Path) -> Result<Self, StateError> {
+    pub(super) fn open(path: &Path) -> Result<Self, StateError> {
         let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
         for folder in [path, &path.join(TRACES)] {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
@@ -60,18 +60,13 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: lock(path)? })
     }
 
-    /// The folder itself.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// The journal.
-    pub fn journal(&self) -> PathBuf {
+    pub(super) fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")
     }
 
     /// The folder of the traces.
-    pub fn traces(&self) -> PathBuf {
+    pub(super) fn traces(&self) -> PathBuf {
         self.path.join(TRACES)
     }
 }

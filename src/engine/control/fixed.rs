@@ -14,20 +14,15 @@ impl Control {
         let (control, mut desk) = Self::new(Arc::default(), PathBuf::new());
         desk.statuses.send_replace(Arc::new(statuses));
         std::thread::spawn(move || {
-            while let Some(request) = desk.requests.blocking_recv() {
-                match request {
-                    Request::Command { release, command, reply, .. } => {
-                        let mut statuses = desk.statuses.borrow().to_vec();
-                        let status = statuses.iter_mut().find(|status| status.name.as_str() == release);
-                        let done = status.ok_or(CommandError::Unknown(release)).and_then(|status| {
-                            obey(status, command)?;
-                            Ok(status.clone())
-                        });
-                        desk.statuses.send_replace(Arc::new(statuses));
-                        let _ = reply.send(done);
-                    }
-                    Request::Reloaded { reply } => drop(reply.send(())),
-                }
+            while let Some(Request { release, command, reply, .. }) = desk.requests.blocking_recv() {
+                let mut statuses = desk.statuses.borrow().to_vec();
+                let status = statuses.iter_mut().find(|status| status.name.as_str() == release);
+                let done = status.ok_or(CommandError::Unknown(release)).and_then(|status| {
+                    obey(status, command)?;
+                    Ok(status.clone())
+                });
+                desk.statuses.send_replace(Arc::new(statuses));
+                let _ = reply.send(done);
             }
         });
         control
