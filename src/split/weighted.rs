@@ -135,14 +135,12 @@ impl View<'_> {
         let leads: u64 = self.iter().map(|it| self.lead(it.weight, it.had)).sum();
         let is_safe =
             |it: &Place| leads - self.lead(it.weight, it.had) + self.lead(it.weight, it.had + 1) < self.split.total;
+        let safe = || self.open().filter(is_safe);
         let heaviest = self.split.heaviest;
-        let is_heaviest = |it: &Place| it.place == heaviest;
-        if let Some(it) = self.open().filter(is_safe).find(is_heaviest) {
-            if rng.f64() < self.hazard(it) {
-                return Some(heaviest);
-            }
+        if safe().find(|it| it.place == heaviest).is_some_and(|it| rng.f64() < self.hazard(it)) {
+            return Some(heaviest);
         }
-        let others = || self.open().filter(is_safe).filter(|it| !is_heaviest(it));
+        let others = || safe().filter(|it| it.place != heaviest);
         let mut rest = rng.f64() * others().map(|it| self.hazard(it)).sum::<f64>();
         let mut last = None;
         for it in others() {
