@@ -13,12 +13,14 @@ mod history;
 mod options;
 mod out;
 pub mod render;
+pub mod replay;
 mod run;
 mod schema;
 mod status;
 
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use options::{Global, state_dir};
@@ -59,6 +61,8 @@ enum Command {
     History(history::HistoryArgs),
     /// Tell why a release is where it is: counts, rates, evidence, and what it would have taken
     Explain(explain::ExplainArgs),
+    /// Judge recorded traffic again: what weir would have decided, and when
+    Replay(replay::ReplayArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
@@ -82,7 +86,7 @@ pub fn main() -> ExitCode {
 impl Cli {
     /// The whole tree of commands, for completions, manual pages and tests.
     pub fn tree() -> clap::Command {
-        quiet(Self::command())
+        with_variables(Self::command())
     }
 
     /// A daemon tells what it does; a command tells what went wrong.
@@ -106,15 +110,25 @@ impl Cli {
             Command::SetWeight(args) => change::set_weight(args),
             Command::History(args) => history::run(args, global),
             Command::Explain(args) => explain::run(args, global),
+            Command::Replay(args) => replay::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
         }
     }
 }
 
-/// Help that names variables without what they hold: it may be a secret's place, and it differs from page to page.
-fn quiet(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
+/// Gives every option its variable: `--state-dir` has `WEIR_STATE_DIR`. A switch is off with `0`, `false`, `no` or nothing.
+///
+/// Help does not show what variables hold: it would differ from page to page.
+fn with_variables(command: clap::Command) -> clap::Command {
+    let with_variable = |arg: clap::Arg| {
+        let Some(long) = arg.get_long() else { return arg };
+        let variable = format!("WEIR_{}", long.to_uppercase().replace('-', "_"));
+        let switch = matches!(arg.get_action(), clap::ArgAction::SetTrue);
+        let arg = arg.env(variable).hide_env_values(true);
+        if switch { arg.value_parser(FalseyValueParser::new()) } else { arg }
+    };
+    command.mut_args(with_variable).mut_subcommands(with_variables)
 }
 
 /// What commands end with.

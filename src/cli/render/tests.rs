@@ -249,7 +249,7 @@ fn the_story_of_an_abort_has_counts_rates_evidence_and_the_way_out() {
 fn the_story_of_an_open_rollout_says_what_is_missing() {
     let journal = &aborted()[..2];
     let text = explain(Some(&status()), journal, &style()).join("\n");
-    assert!(text.contains("More requests are needed to be sure."), "{text}");
+    assert!(text.contains("What it waits for\n  Weighing the canary at 5%.\n"), "{text}");
     assert!(text.contains("about 380 more canary requests, 38s until a decision"), "{text}");
     assert!(text.contains("What weir sees"), "{text}");
 }
