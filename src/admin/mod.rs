@@ -22,6 +22,7 @@ mod api;
 mod change;
 mod feed;
 mod guard;
+mod observe;
 mod published;
 mod readiness;
 mod redact;
@@ -38,6 +39,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use access::{Access, AccessError, Token};
 pub use change::{Changed, USER_FIELD};
+pub use observe::observe;
 pub use published::{Published, Secret};
 pub use readiness::Readiness;
 pub use server::serve;

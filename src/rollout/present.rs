@@ -80,7 +80,9 @@ fn missing(scene: &Scene<'_>, report: &Report) -> String {
         Some(Hold::ShareMismatch) => {
             let all = report.stable.0 + report.canary.0;
             let share = percent(report.canary.0, all);
-            format!("{canary} got {share} of the requests so far, which does not fit its weight: not going on like this")
+            format!(
+                "{canary} got {share} of the requests so far, which does not fit its weight: not going on like this"
+            )
         }
         Some(Hold::MinimumTime) => {
             let left = report.eta.map_or_else(String::new, |eta| format!(", {} more", about(eta.0)));

@@ -26,6 +26,8 @@ pub struct Metrics {
     pub reloads: Arc<Reloads>,
     /// How often releases moved.
     pub decisions: Arc<Decisions>,
+    /// When counting began.
+    pub started: Timestamp,
 }
 
 impl Metrics {
@@ -44,7 +46,7 @@ impl Metrics {
         };
         let registry = Registry::new();
         registry.register(Box::new(weir)).expect("the registry is new, and a test registers these descriptions");
-        Self { registry, reloads, decisions }
+        Self { registry, reloads, decisions, started: now }
     }
 
     /// Everything in Prometheus's text format.

@@ -18,7 +18,7 @@ pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: 
         return status.map_or_else(Vec::new, |status| super::release(status, style));
     };
     let mut lines = summary(last, status, style);
-    let open = matches!(last.state.phase, Phase::Progressing | Phase::Paused);
+    let open = last.state.phase.is_open();
     let report = status.filter(|_| open).map_or(&last.report, |status| &status.report);
     let mut section = |title: &str, body: Vec<String>| {
         if !body.is_empty() {

@@ -153,7 +153,7 @@ fn step(status: &ReleaseStatus) -> String {
 
 /// The weights of all steps and the whole at the end, the present one in brackets.
 fn trail(status: &ReleaseStatus, style: &Style) -> String {
-    let open = matches!(status.phase, Phase::Progressing | Phase::Paused);
+    let open = status.phase.is_open();
     let mark = |i: usize, weight: &Ratio| match i {
         _ if open && i == status.step => style.paint(Tone::Active, &format!("[{weight}]")),
         _ if i < status.step || status.phase == Phase::Promoted => style.paint(Tone::Plain, &weight.to_string()),

@@ -73,6 +73,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, reason: Reason, mess
             rollout: "shop-v1/shop-v2/".to_owned(),
             attempt: 1,
             phase,
+            pause: None,
             step: 1,
             weight: Ratio::percent(to),
             started: START,
