@@ -130,7 +130,7 @@ fn awaited(last: &JournalEntry, status: Option<&ReleaseStatus>, report: &Report)
     let mut texts: Vec<String> = status.map(|status| status.message.clone()).into_iter().collect();
     let outlook = super::outlook(report);
     if !outlook.is_empty() {
-        texts.push(format!("At the present traffic and rates: {outlook} until a decision"));
+        texts.push(format!("At the present traffic and rates a decision takes {outlook}"));
     }
     if status.is_none() && last.state.phase == Phase::Paused {
         texts.push(format!(
