@@ -22,7 +22,6 @@ mod api;
 mod change;
 mod feed;
 mod guard;
-mod observe;
 mod published;
 mod readiness;
 mod redact;
@@ -39,7 +38,6 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use access::{Access, AccessError, Token};
 pub use change::{Changed, USER_FIELD};
-pub use observe::observe;
 pub use published::{Published, Secret};
 pub use readiness::Readiness;
 pub use server::serve;

@@ -52,7 +52,7 @@ impl Surface {
             listeners: vec![ListenerView { name: "web".parse().unwrap(), address: "127.0.0.1:8080".parse().unwrap() }],
         };
         let state = AdminState {
-            metrics: Arc::new(Metrics::new(current.clone(), Arc::new(Leaves::new(1)))),
+            metrics: Arc::new(Metrics::new(current.clone(), Arc::new(Leaves::new(1)), Default::default)),
             current,
             shown: Arc::new(ArcSwap::from_pointee(shown)),
             control: control(),
