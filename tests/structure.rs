@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["outcome", "http1", "split", "route"],
     &["endpoint"],
     &["balancer", "retry", "health::outlier"],
-    &["snapshot"],
+    &["snapshot", "socket"],
     &["upstream"],
     &["config", "health::probe"],
     &["engine", "proxy", "telemetry"],

@@ -61,7 +61,7 @@ enum Command {
     History(history::HistoryArgs),
     /// Tell why a release is where it is: counts, rates, evidence, and what it would have taken
     Explain(explain::ExplainArgs),
-    /// Judge recorded traffic again: what weir would have decided, and when
+    /// Judge recorded traffic: what would have been decided, when and why
     Replay(replay::ReplayArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),

@@ -103,6 +103,11 @@ impl RetryPolicy {
         Self { attempts: attempts.max(1), statuses: statuses.into_iter().collect(), budget }
     }
 
+    /// Most attempts in all, the first included; at least 1.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// The share of requests that may be repeats; for [`RetryBudget::withdraw`].
     pub fn budget(&self) -> Ratio {
         self.budget
