@@ -41,6 +41,7 @@
 
 pub mod admin;
 pub mod analysis;
+pub mod app;
 pub mod balancer;
 pub mod cli;
 pub mod clock;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::types::{Span, Timestamp};
 
 /// `1234567` as `1,234,567`.
-pub(super) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -62,7 +62,7 @@ pub(super) fn latency(span: Option<Span>) -> String {
 }
 
 /// A length of time by its two largest units: `42s`, `3m12s`, `2h05m`, `3d04h`.
-pub(super) fn span(time: Duration) -> String {
+pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
         0 if time.as_millis() > 0 => format!("{}ms", time.as_millis()),

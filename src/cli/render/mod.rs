@@ -2,7 +2,7 @@
 //! the same in the same words, and tests can read it.
 
 mod explain;
-mod format;
+pub mod format;
 mod style;
 mod table;
 mod words;

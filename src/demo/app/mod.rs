@@ -23,34 +23,34 @@ use crate::types::{Ratio, Span};
 #[derive(Clone, Debug, clap::Args)]
 pub struct DemoAppArgs {
     /// Address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    #[arg(long, env = "WEIR_DEMO_APP_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// What it answers
-    #[arg(long, value_name = "TEXT", default_value = "Hello World!")]
+    #[arg(long, env = "WEIR_DEMO_APP_GREETING", value_name = "TEXT", default_value = "Hello World!")]
     pub greeting: String,
     /// The version it says it is, in the field x-version and at /version
-    #[arg(long, value_name = "TEXT", default_value = "v1")]
+    #[arg(long, env = "WEIR_DEMO_APP_VERSION", value_name = "TEXT", default_value = "v1")]
     pub version: String,
     /// Share of the requests that fail with 500
-    #[arg(long, value_name = "SHARE", default_value_t = Ratio::ZERO)]
+    #[arg(long, env = "WEIR_DEMO_APP_ERROR_RATE", value_name = "SHARE", default_value_t = Ratio::ZERO)]
     pub error_rate: Ratio,
     /// Time that every answer takes
-    #[arg(long, value_name = "TIME", default_value_t = Span::millis(0))]
+    #[arg(long, env = "WEIR_DEMO_APP_LATENCY", value_name = "TIME", default_value_t = Span::millis(0))]
     pub latency: Span,
     /// Time that an answer takes beyond that at most, differently for each
-    #[arg(long, value_name = "TIME", default_value_t = Span::millis(0))]
+    #[arg(long, env = "WEIR_DEMO_APP_JITTER", value_name = "TIME", default_value_t = Span::millis(0))]
     pub jitter: Span,
     /// Be well until this time after the start; without a rate or a latency every request fails from then on
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, env = "WEIR_DEMO_APP_BREAKS_AT", value_name = "TIME")]
     pub breaks_at: Option<Span>,
     /// Time after the start at which an outage begins: every second request fails with 503
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, env = "WEIR_DEMO_APP_OUTAGE_FROM", value_name = "TIME")]
     pub outage_from: Option<Span>,
     /// How long the outage lasts
-    #[arg(long, value_name = "TIME", default_value_t = Span::secs(10), requires = "outage_from")]
+    #[arg(long, env = "WEIR_DEMO_APP_OUTAGE_FOR", value_name = "TIME", default_value_t = Span::secs(10))]
     pub outage_for: Span,
     /// Which of the requests fail, and how long each takes: another number, other requests
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, env = "WEIR_DEMO_APP_SEED", value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 }
 

@@ -44,7 +44,7 @@ async fn visitors_recognise_the_version_by_its_greeting() {
     let seen = visit(behaviour("Howdy World!", Ratio::ZERO), Ratio::percent(5), 200).await;
     assert_eq!(seen.greeted[Side::Stable as usize], 0);
     assert_eq!(seen.greeted[Side::Canary as usize], seen.visits());
-    assert_eq!((seen.hurt(), seen.saved, seen.turned_away), (0, 0, 0));
+    assert_eq!((seen.hurt(), seen.saved), (0, 0));
     assert!(seen.quantile(0.5).is_some());
 }
 
