@@ -1,9 +1,8 @@
 //! One address of a backend: its identity, and the atomics that outlive a reload.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-
-use crate::health::outlier::Ejection;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// An address that answers for a backend. Shared by every snapshot that contains it.
 #[derive(Debug)]
@@ -16,7 +15,7 @@ pub struct Endpoint {
     pub authority: Box<str>,
     /// Requests under way, over all workers.
     pub in_flight: AtomicU32,
-    /// Peak-sensitive moving average of the latency; written by [`crate::balancer`].
+    /// Peak-sensitive moving average of the latency, in the balancer's own form; 0 before the first answer. Written by [`crate::balancer`].
     pub latency: AtomicU64,
     /// What active probes say; true without probes.
     pub probed_healthy: AtomicBool,
@@ -36,5 +35,33 @@ impl Endpoint {
             probed_healthy: AtomicBool::new(true),
             ejection: Ejection::default(),
         }
+    }
+
+    /// Whether it takes requests: its probes are good, and it is not ejected.
+    pub fn is_available(&self, now: Duration) -> bool {
+        self.probed_healthy.load(Ordering::Relaxed) && !self.ejection.is_ejected(now)
+    }
+}
+
+/// Passive ejection: an endpoint's own state. Written by [`crate::health::outlier`].
+#[derive(Debug, Default)]
+pub struct Ejection {
+    /// Failures since the last success.
+    pub failures: AtomicU32,
+    /// Ejected until this uptime in nanoseconds; in the past, or 0, when not.
+    pub until: AtomicU64,
+    /// How many ejections the next one remembers.
+    pub times: AtomicU32,
+}
+
+impl Ejection {
+    /// Whether the endpoint is left alone at `now`.
+    pub fn is_ejected(&self, now: Duration) -> bool {
+        self.until() > now
+    }
+
+    /// The uptime at which the last ejection ends; 0 when there was none.
+    pub fn until(&self) -> Duration {
+        Duration::from_nanos(self.until.load(Ordering::Relaxed))
     }
 }

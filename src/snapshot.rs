@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -506,6 +506,7 @@ pub struct Leaves {
     endpoints: Mutex<HashMap<(Name, SocketAddr), Arc<Endpoint>>>,
     traffic: Mutex<BTreeMap<TrafficKey, Arc<Traffic>>>,
     releases: Mutex<HashMap<(Name, String), Arc<ReleaseLive>>>,
+    tickets: OnceLock<Option<Arc<dyn rustls::server::ProducesTickets>>>,
 }
 
 impl Leaves {
@@ -518,7 +519,14 @@ impl Leaves {
             endpoints: Mutex::default(),
             traffic: Mutex::default(),
             releases: Mutex::default(),
+            tickets: OnceLock::new(),
         }
+    }
+
+    /// Makes the session tickets of all TLS listeners: the same over all snapshots, so that clients resume their sessions
+    /// after a reload. `None` when there is no randomness for its keys.
+    pub fn session_tickets(&self) -> Option<Arc<dyn rustls::server::ProducesTickets>> {
+        self.tickets.get_or_init(|| rustls::crypto::aws_lc_rs::Ticketer::new().ok()).clone()
     }
 
     /// The endpoint of `backend` at `address`.

@@ -1,3 +1,29 @@
 //! The configuration: read, checked, compiled into a [`crate::snapshot::Snapshot`], watched for changes.
+//!
+//! [`load`] makes a [`Loaded`] of a file, [`compile()`] a snapshot of that. Both say everything that is wrong at once, each
+//! problem with its place in the file and what to do about it. What nobody wrote comes from [`defaults`].
 
+mod compile;
+pub mod defaults;
+mod effective;
+mod load;
+mod problem;
 pub mod schema;
+mod suggest;
+mod tree;
+pub mod watch;
+
+pub use compile::{Admin, Compiled, Resolved, admin, compile, hosts, workers};
+pub use effective::{Effective, Entry, Origin, effective, in_force, redacted};
+pub use load::{Loaded, load, parse};
+pub use problem::{Place, Problem, Problems, Severity};
+
+/// The JSON schema of the file, for editors: `# yaml-language-server: $schema=weir.schema.json`.
+pub fn json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(schema::File);
+    schema.insert("title".to_owned(), "weir".into());
+    schema.to_value()
+}
+
+#[cfg(test)]
+mod tests;

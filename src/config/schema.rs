@@ -3,6 +3,8 @@
 //! Every optional value is an `Option` or has its default in [`super::defaults`]; [`super::compile`] turns these types into
 //! a [`crate::snapshot::Snapshot`], and they go no further.
 
+mod read;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,11 +17,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::types::{Name, Ratio, Span, Weight};
 
-/// A whole configuration file.
+/// A whole configuration file. Keys that begin with `x-` are left alone: a place for anchors.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("required" = ["listeners"], "patternProperties" = { "^x-": true }))]
 pub struct File {
     /// Where clients connect. At least one.
+    #[serde(default)]
     pub listeners: Vec<Listener>,
     /// Which requests go where. The most specific match wins, whatever the order here.
     #[serde(default)]
@@ -45,12 +49,13 @@ pub struct Listener {
     /// Its name, in metrics and in the `listeners` of routes.
     pub name: Name,
     /// The address and port, such as `0.0.0.0:8080` or `[::]:443`.
+    #[serde(deserialize_with = "read::address")]
     #[schemars(with = "String")]
     pub address: SocketAddr,
     /// Serve HTTPS here. Without it: plain HTTP/1.1 and HTTP/2 with prior knowledge.
     pub tls: Option<ListenerTls>,
     /// Proxies in front of weir whose X-Forwarded-* fields are believed. Default: none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::networks")]
     #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -140,7 +145,7 @@ pub struct Match {
 }
 
 /// A path: plain text is a prefix of whole segments (`/shop` matches `/shop` and `/shop/cart`, not `/shopping`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum PathMatch {
     /// A prefix of whole segments.
@@ -162,7 +167,7 @@ pub enum PathMatchKind {
 }
 
 /// A value: plain text must be equal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ValueMatch {
     /// Equal, byte for byte.
@@ -418,7 +423,7 @@ pub struct Release {
 }
 
 /// One stage of a rollout: a share alone (`5%`), or with its conditions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Step {
     /// A share; passes when the evidence is there.
@@ -471,7 +476,7 @@ pub struct ClientIpAffinity {}
 
 /// Sends testers to one side. The field or cookie is removed before the request is forwarded.
 ///
-/// Outsiders must not choose: needs a `value` of 16 characters or more, or `from`.
+/// Outsiders must not choose: needs a `value` (or `valueFile`) of 16 characters or more, or `from`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Override {
@@ -483,8 +488,10 @@ pub struct Override {
     pub cookie: Option<String>,
     /// The value that it must have: a secret. Default: any, from the addresses of `from`.
     pub value: Option<String>,
+    /// A file with that value instead, such as a mounted secret; blanks and line ends around it do not count.
+    pub value_file: Option<PathBuf>,
     /// The client addresses that may choose. Default: all who know the value.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::networks")]
     #[schemars(with = "Vec<String>")]
     pub from: Vec<IpNet>,
 }
@@ -500,6 +507,9 @@ pub struct Analysis {
     /// The error rate of the canary against stable's.
     #[serde(default)]
     pub error_rate: Comparison,
+    /// The error rate of each single route against stable's on the same route: what drowns in the sum is found there.
+    #[serde(default)]
+    pub route_error_rate: Comparison,
     /// The share of slow responses, at every latency bound, against stable's.
     #[serde(default)]
     pub latency: LatencyComparison,
@@ -519,9 +529,9 @@ pub struct Analysis {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Comparison {
-    /// Up to this line the canary is fine, and not aborted. Default for errors: `1.25x + 0.1%`.
+    /// Up to this line the canary is fine, and not aborted. Default: `1.25x + 0.1%`; for one route `1.25x + 1%`.
     pub tolerable: Option<Line>,
-    /// From this line on the canary is bad, and not promoted. Default for errors: `1.5x + 0.5%`.
+    /// From this line on the canary is bad, and not promoted. Default: `1.5x + 0.5%`; for one route `1.5x + 5%`.
     pub bad: Option<Line>,
 }
 
@@ -669,6 +679,7 @@ pub struct WebhookCheck {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Admin {
     /// The address. Default: `127.0.0.1:9180`. Anything but loopback needs `tokenFile`.
+    #[serde(default, deserialize_with = "read::maybe_address")]
     #[schemars(with = "Option<String>")]
     pub address: Option<SocketAddr>,
     /// A file with the token that calls must carry. Default: one that weir makes at its start in its state directory, mode 0600.

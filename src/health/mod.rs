@@ -1,3 +1,4 @@
 //! Which endpoints may take requests: passive ejection and active probes.
 
 pub mod outlier;
+pub mod probe;

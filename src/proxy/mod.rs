@@ -1,1 +1,41 @@
-//! proxy
+//! The front of the data plane: from the accepted connection to the answer.
+//!
+//! The way of a request, in the order of the files: [`bind`] has the sockets, `worker` accepts, `connection` speaks TLS and
+//! HTTP, `handle` is one request in a straight line: `validate`, find the route, `choose` the backend, `forward` the head,
+//! make `attempts`, `respond`. `exchange` is where everything that is counted about it comes together.
+//!
+//! The proxy knows nothing of rollouts: it reads a weight and writes counters. Its one invariant: every exchange is
+//! accounted for exactly once, however it ends.
+
+mod access_log;
+mod account;
+mod attempts;
+mod bind;
+mod choose;
+mod connection;
+mod cookies;
+mod deadline;
+mod download;
+mod evidence;
+mod exchange;
+mod forward;
+mod forwarded;
+mod handle;
+mod hop;
+mod http1;
+mod io;
+mod limit;
+mod mirror;
+mod registry;
+mod respond;
+mod rewrite;
+mod upgrade;
+mod upload;
+mod validate;
+mod view;
+mod watch;
+mod worker;
+mod workers;
+
+pub use bind::{BindError, BoundListener, bind};
+pub use workers::{Change, Options, StartError, Workers};

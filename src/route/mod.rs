@@ -1,139 +1,34 @@
-//! Which rule matches a request: host, path, headers, query, method, in the precedence of the Gateway API. Pure.
+//! Which rule matches a request: host, path, method, headers, query, in the precedence of the Gateway API. Pure.
+//!
+//! Of all rules that a request matches, the one wins that is first by
+//! 1. host: exact, then the wildcard with the longest suffix, then any host;
+//! 2. path: exact, then regular expression with the longest text, then prefix with the most characters;
+//! 3. a method over no method;
+//! 4. the most header matches;
+//! 5. the most query parameter matches;
+//! 6. the order in the file.
+//!
+//! That is the [precedence of `HTTPRouteRule`](https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule), which leaves the
+//! place of regular expressions to implementations; before prefixes, by length, is where Envoy Gateway and Contour have them,
+//! and where one that picks something out of a prefix is of use. A rule for a less specific host takes what no rule for
+//! a more specific one takes.
+//!
+//! Hosts, exact paths and prefixes are found by hash; prefixes from the whole path down, segment by segment, beginning at
+//! the longest that any rule of the host has. Only regular expressions of the host, and rules that differ in nothing but
+//! method, headers and query, are tried one after the other. A lookup takes no memory, except to join a repeated field or to
+//! decode a query parameter for a regular expression.
 
-use std::borrow::Cow;
+mod index;
+mod matching;
+mod path;
+mod pattern;
 
-use http::{HeaderMap, HeaderName, Method};
-use regex::Regex;
+use http::{HeaderMap, Method};
 
-/// What a request must look like; everything must hold. The default matches every request.
-#[derive(Clone, Debug, Default)]
-pub struct Matcher {
-    /// The host.
-    pub host: HostPattern,
-    /// The path.
-    pub path: PathPattern,
-    /// The method; `None`: any.
-    pub method: Option<Method>,
-    /// Fields that must be there.
-    pub headers: Vec<(HeaderName, ValuePattern)>,
-    /// Query parameters that must be there, by decoded name.
-    pub query: Vec<(String, ValuePattern)>,
-}
+use self::index::{Index, Listeners};
 
-/// Which hosts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum HostPattern {
-    /// All.
-    #[default]
-    Any,
-    /// This one: lower case, without a port or a trailing dot.
-    Exact(Box<str>),
-    /// All that end with a dot and this.
-    Wildcard(Box<str>),
-}
-
-impl HostPattern {
-    /// From `shop.example.com`, `*.example.com` or `*`.
-    pub fn parse(text: &str) -> Result<Self, PatternError> {
-        Ok(Self::Exact(text.into()))
-    }
-}
-
-/// Which paths.
-#[derive(Clone, Debug)]
-pub struct PathPattern(PathKind);
-
-#[derive(Clone, Debug)]
-enum PathKind {
-    Exact(Box<str>),
-    Prefix(Box<str>),
-    Regex(Regex),
-}
-
-impl PathPattern {
-    /// This path alone.
-    pub fn exact(path: &str) -> Result<Self, PatternError> {
-        Ok(Self(PathKind::Exact(path.into())))
-    }
-
-    /// Paths that begin with the segments of `path`.
-    pub fn prefix(path: &str) -> Result<Self, PatternError> {
-        Ok(Self(PathKind::Prefix(path.into())))
-    }
-
-    /// Paths that match `regex` as a whole.
-    pub fn regex(regex: &str) -> Result<Self, PatternError> {
-        Ok(Self(PathKind::Regex(whole(regex)?)))
-    }
-
-    /// For a prefix, its bytes without a trailing slash: 0 for `/`. `None` for the other kinds.
-    pub fn prefix_len(&self) -> Option<usize> {
-        match &self.0 {
-            PathKind::Prefix(prefix) => Some(prefix.len()),
-            PathKind::Exact(_) | PathKind::Regex(_) => None,
-        }
-    }
-}
-
-impl Default for PathPattern {
-    fn default() -> Self {
-        Self(PathKind::Prefix("".into()))
-    }
-}
-
-/// Which values of a field or query parameter.
-#[derive(Clone, Debug)]
-pub struct ValuePattern(ValueKind);
-
-#[derive(Clone, Debug)]
-enum ValueKind {
-    Exact(Box<str>),
-    Regex(Regex),
-}
-
-impl ValuePattern {
-    /// This value alone.
-    pub fn exact(value: &str) -> Self {
-        Self(ValueKind::Exact(value.into()))
-    }
-
-    /// Values that match `regex` as a whole.
-    pub fn regex(regex: &str) -> Result<Self, PatternError> {
-        Ok(Self(ValueKind::Regex(whole(regex)?)))
-    }
-}
-
-/// Why a text is no pattern.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
-    /// Not a host.
-    #[error("`{0}` is not a host: write it like shop.example.com, or *.example.com, without a port")]
-    Host(String),
-    /// Not a path.
-    #[error("`{0}` is not a path: it must begin with `/`")]
-    Path(String),
-    /// A path that no request can have.
-    #[error("no request can have the path `{path}`: {reason}")]
-    Unreachable {
-        /// The path.
-        path: String,
-        /// Why.
-        reason: PathError,
-    },
-    /// Not a regular expression.
-    #[error("`{regex}` is not a regular expression: {reason}")]
-    Regex {
-        /// The text.
-        regex: String,
-        /// Why, in one line.
-        reason: String,
-    },
-}
-
-fn whole(regex: &str) -> Result<Regex, PatternError> {
-    Regex::new(&format!("^(?:{regex})$"))
-        .map_err(|error| PatternError::Regex { regex: regex.to_owned(), reason: error.to_string() })
-}
+pub use path::{PathError, normalise_path};
+pub use pattern::{HostPattern, Matcher, PathPattern, PatternError, ValuePattern};
 
 /// A rule: what requests must look like, and what it leads to.
 #[derive(Clone, Debug)]
@@ -165,36 +60,42 @@ pub struct RequestView<'a> {
 #[derive(Clone, Debug)]
 pub struct Router<T> {
     rules: Vec<Rule<T>>,
+    index: Index,
 }
 
 impl<T> Router<T> {
     /// Of rules in the order of the file.
-    pub fn new(rules: Vec<Rule<T>>) -> Self {
-        Self { rules }
+    ///
+    /// Of several matches of one header or query parameter in a rule only the first counts, as the Gateway API has it.
+    pub fn new(mut rules: Vec<Rule<T>>) -> Self {
+        for rule in &mut rules {
+            rule.matching.drop_repeated_names();
+        }
+        let index = Index::of(rules.iter().map(|rule| (Listeners::of(rule.listeners.as_deref()), &rule.matching)));
+        Self { rules, index }
     }
 
     /// The target of the rule that takes `request` on listener `listener`; `None` when none does.
     pub fn find(&self, listener: usize, request: &RequestView<'_>) -> Option<&T> {
-        let _ = (listener, request);
-        self.rules.first().map(|rule| &rule.target)
+        let takes = |place: usize| self.rules[place].takes(listener, request);
+        let place = self.index.find(request.host, request.path, takes)?;
+        Some(&self.rules[place].target)
     }
 
-    /// Whether any rule for `host` looks at the path. Where none does, a path that [`normalise_path`] refuses may pass.
+    /// Whether any rule for `host` on `listener` looks at the path. Where none does, a path that [`normalise_path`] refuses
+    /// may pass.
     pub fn reads_paths(&self, listener: usize, host: &str) -> bool {
-        let _ = (listener, host);
-        true
+        self.index.reads_paths(listener, host)
     }
 }
 
-/// Why a path is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
-    /// It does not begin with a slash.
-    #[error("does not begin with a slash")]
-    NotAbsolute,
+impl<T> Rule<T> {
+    /// Whether it takes a request whose host fits, and whose path fits unless it is a regular expression.
+    fn takes(&self, listener: usize, request: &RequestView<'_>) -> bool {
+        let serves = self.listeners.as_ref().is_none_or(|listeners| listeners.contains(&listener));
+        serves && self.matching.path.fits_regex(request.path) && self.matching.fits(request)
+    }
 }
 
-/// The path as rules see it.
-pub fn normalise_path(path: &str) -> Result<Cow<'_, str>, PathError> {
-    if path.starts_with('/') { Ok(Cow::Borrowed(path)) } else { Err(PathError::NotAbsolute) }
-}
+#[cfg(test)]
+mod tests;

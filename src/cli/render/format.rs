@@ -29,7 +29,7 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 pub(super) fn percent(fraction: f64) -> String {
     let percent = fraction * 100.0;
     match percent {
-        p if p == 0.0 => "0%".to_owned(),
+        0.0 => "0%".to_owned(),
         p if p > 0.0 && p < 0.01 => "<0.01%".to_owned(),
         p if p.abs() < 9.995 => format!("{p:.2}%"),
         p => format!("{p:.1}%"),

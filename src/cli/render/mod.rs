@@ -14,6 +14,7 @@ use self::table::Align;
 use crate::analysis::Report;
 use crate::engine::{JournalEntry, ReleaseStatus, SideStatus};
 use crate::rollout::Phase;
+use crate::telemetry::Reload;
 use crate::types::{Ratio, Side};
 
 /// One release at length: where it is, both versions side by side, the evidence, and the sentence.
@@ -59,6 +60,17 @@ pub fn overview(releases: &[ReleaseStatus], style: &Style) -> Vec<String> {
     for status in releases.iter().filter(|status| !status.message.is_empty()) {
         lines.extend(style.wrap(0, &format!("{}: {}", status.name, status.message)));
     }
+    lines
+}
+
+/// What somebody must know about the configuration: nothing, unless a file was refused.
+pub fn config(reload: &Reload, style: &Style) -> Vec<String> {
+    let (Some(failed), Some(problems)) = (reload.failed, &reload.problems) else { return Vec::new() };
+    let age = format::span(style.now.since(failed));
+    let text = format!("The configuration file was refused {age} ago; weir goes on with the one before:");
+    let mut lines = vec![style.paint(Tone::Bad, &text)];
+    lines.extend(problems.trim_end().lines().map(|line| format!("  {line}").trim_end().to_owned()));
+    lines.push(String::new());
     lines
 }
 

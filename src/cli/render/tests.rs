@@ -191,6 +191,22 @@ fn one_line_says_the_same_in_short() {
 }
 
 #[test]
+fn a_refused_file_is_told_and_a_good_one_is_not() {
+    let good = Reload { generation: 3, loaded: START, failed: None, problems: None };
+    assert!(config(&good, &style()).is_empty());
+    let problems = "weir.yaml:3:1: no backend `shop-v3`\n  3 | canary: shop-v3\n\n1 error\n".to_owned();
+    let bad = Reload { failed: Some(at(60)), problems: Some(problems), ..good };
+    let expected = "\
+The configuration file was refused 12s ago; weir goes on with the one before:
+  weir.yaml:3:1: no backend `shop-v3`
+    3 | canary: shop-v3
+
+  1 error
+";
+    assert_eq!(config(&bad, &style()).join("\n"), expected);
+}
+
+#[test]
 fn a_decision_is_time_change_and_sentence() {
     let text = entry(&aborted()[1], &style());
     assert!(text.ends_with("  1% -> 5%      1% passed"), "{text}");

@@ -1,15 +1,16 @@
 //! May this attempt be repeated, where, and is there budget for it. Pure.
 //!
-//! Sources: RFC 9110 section 9.2.2 (idempotent methods may be repeated by a proxy; others only when it knows that the first
+//! Sources: RFC 9110 section 9.2.2 (a proxy may repeat requests of idempotent methods, others only when it knows that the first
 //! attempt was not applied), RFC 9113 section 8.7 (a refused stream was not processed).
 
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+mod budget;
 
 use http::{Method, StatusCode};
 
-use crate::outcome::Fault;
+use crate::outcome::{Blame, Fault};
 use crate::types::{Ratio, Side};
+
+pub use budget::RetryBudget;
 
 /// When a failed attempt is repeated. Compiled from a route's `retry`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +92,20 @@ pub enum Decision {
 }
 
 impl RetryPolicy {
+    /// The statuses that are repeated unless told otherwise: what says that nobody has handled the request.
+    pub const DEFAULT_STATUSES: [StatusCode; 3] =
+        [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+
     /// At most `attempts` in all (at least 1); `statuses` beside faults are repeated; repeats are `budget` of the requests.
+    ///
+    /// On a canary every status of 500 or above is repeated as well, on stable: its failures are not to reach users.
     pub fn new(attempts: u32, statuses: impl IntoIterator<Item = StatusCode>, budget: Ratio) -> Self {
         Self { attempts: attempts.max(1), statuses: statuses.into_iter().collect(), budget }
+    }
+
+    /// Most attempts in all, the first included; at least 1.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// The share of requests that may be repeats; for [`RetryBudget::withdraw`].
@@ -102,27 +114,60 @@ impl RetryPolicy {
     }
 
     /// What comes after `attempt`. Whether there is budget for it is asked afterwards.
+    ///
+    /// Never repeated: what has partly reached the client, what is no longer whole, and what the endpoint may have applied
+    /// although its method is not idempotent.
     pub fn decide(&self, attempt: &Attempt<'_>) -> Decision {
-        let _ = (attempt, &self.statuses, self.attempts);
-        Decision::Stop
+        let is_harmless = attempt.sent == Sent::Nothing || is_idempotent(attempt.method);
+        if attempt.ended == Ended::PassedOn || attempt.replay == Replay::Impossible || !is_harmless {
+            return Decision::Stop;
+        }
+        if attempt.connection == Connection::Reused && attempt.ended == Ended::Fault(Fault::UpstreamClosed) {
+            return Decision::AgainFresh;
+        }
+        if attempt.number >= self.attempts {
+            return Decision::Stop;
+        }
+        match attempt.side {
+            Some(Side::Canary) if self.is_canary_failure(attempt.ended) => Decision::OnStable,
+            None | Some(Side::Stable) if self.is_repeated(attempt.ended) => Decision::Again,
+            None | Some(_) => Decision::Stop,
+        }
+    }
+
+    /// Whether stable has to answer instead of the canary: for all that is the canary's doing, while there is time.
+    fn is_canary_failure(&self, ended: Ended) -> bool {
+        match ended {
+            Ended::Status(status) => status.is_server_error() || self.statuses.contains(&status),
+            Ended::Fault(Fault::RequestTimeout) | Ended::PassedOn => false,
+            Ended::Fault(fault) => fault.blame() == Blame::Upstream,
+        }
+    }
+
+    /// Whether another endpoint of the same backend may do better.
+    fn is_repeated(&self, ended: Ended) -> bool {
+        match ended {
+            Ended::Status(status) => self.statuses.contains(&status),
+            Ended::Fault(
+                Fault::ConnectRefused
+                | Fault::ConnectFailed
+                | Fault::ConnectTimeout
+                | Fault::TlsFailed
+                | Fault::UpstreamClosed
+                | Fault::UpstreamReset
+                | Fault::UpstreamProtocol,
+            ) => true,
+            Ended::Fault(Fault::ResponseTimeout) => self.statuses.contains(&StatusCode::GATEWAY_TIMEOUT),
+            // Too many requests, no endpoints and no time are not mended by asking again; the rest is not the backend's.
+            Ended::Fault(_) | Ended::PassedOn => false,
+        }
     }
 }
 
-/// A backend's budget of repeats.
-#[derive(Debug, Default)]
-pub struct RetryBudget {
-    deposits: AtomicU64,
+/// Whether `method` may be applied twice. TRACE would be one of them; weir does not pass it on.
+fn is_idempotent(method: &Method) -> bool {
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE].contains(method)
 }
 
-impl RetryBudget {
-    /// Counts a request: call it once for each first attempt.
-    pub fn deposit(&self) {
-        self.deposits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    /// Takes one repeat out of the budget; false when there is none left.
-    pub fn withdraw(&self, budget: Ratio, now: Duration) -> bool {
-        let _ = (budget, now);
-        true
-    }
-}
+#[cfg(test)]
+mod tests;

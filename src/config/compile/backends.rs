@@ -1,0 +1,223 @@
+//! Named targets and their endpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls_pki_types::ServerName;
+
+use super::Compiler;
+use super::listeners::collide;
+use crate::balancer::Balancer;
+use crate::config::defaults;
+use crate::config::schema;
+use crate::config::tree::At;
+use crate::endpoint::Endpoint;
+use crate::health::outlier::OutlierPolicy;
+use crate::snapshot::{Backend, BackendTls, Probe, Protocol};
+use crate::stats::PerWorker;
+use crate::types::Name;
+use crate::upstream::tls::{Alpn, client_config};
+
+/// The names among the endpoints: what has to be resolved.
+pub fn hosts(file: &schema::File) -> BTreeSet<String> {
+    let endpoints = file.backends.values().flat_map(|backend| &backend.endpoints);
+    let names = endpoints.filter_map(|endpoint| match split(endpoint)? {
+        (Host::Name(name), _) => Some(name),
+        (Host::Address(_), _) => None,
+    });
+    names.collect()
+}
+
+impl Compiler<'_> {
+    pub(super) fn backends(&mut self) -> BTreeMap<Name, Arc<Backend>> {
+        let at = self.root().key("backends");
+        let backends = self.file().backends.iter();
+        backends
+            .map(|(name, backend)| (name.clone(), Arc::new(self.backend(name, backend, &at.key(name.as_str())))))
+            .collect()
+    }
+
+    fn backend(&mut self, name: &Name, backend: &schema::Backend, at: &At<'_>) -> Backend {
+        let times = at.key("timeouts");
+        let schema::BackendTimeouts { connect, response, idle, keep_alive } = backend.timeouts;
+        let connections = defaults::MAX_CONNECTIONS.or(backend.max_connections);
+        Backend {
+            name: name.clone(),
+            endpoints: self.endpoints(name, &backend.endpoints, &at.key("endpoints")),
+            protocol: match backend.protocol {
+                schema::Protocol::Auto => Protocol::Auto,
+                schema::Protocol::Http1 => Protocol::Http1,
+                schema::Protocol::Http2 => Protocol::Http2,
+            },
+            tls: backend.tls.as_ref().and_then(|tls| self.backend_tls(tls, backend.protocol, &at.key("tls"))),
+            balancer: match backend.balancer {
+                schema::Balancer::LeastLatency => Balancer::LeastLatency,
+                schema::Balancer::RoundRobin => Balancer::RoundRobin,
+            },
+            cursor: PerWorker::new(self.leaves.workers),
+            outlier: self.outlier(&backend.outlier, &at.key("outlier")),
+            probe: backend.health_check.as_ref().and_then(|check| self.probe(check, &at.key("healthCheck"))),
+            connect_timeout: self.positive(&times.key("connect"), defaults::CONNECT_TIMEOUT.or(connect)),
+            response_timeout: self.positive(&times.key("response"), defaults::RESPONSE_TIMEOUT.or(response)),
+            idle_timeout: self.positive(&times.key("idle"), defaults::IDLE_TIMEOUT.or(idle)),
+            keep_alive: self.positive(&times.key("keepAlive"), defaults::BACKEND_KEEP_ALIVE.or(keep_alive)),
+            max_connections: self.within(&at.key("maxConnections"), connections, 1, u32::MAX) as usize,
+            max_pending: defaults::MAX_PENDING.or(backend.max_pending) as usize,
+            budget: Arc::default(),
+        }
+    }
+
+    fn endpoints(&mut self, backend: &Name, written: &[String], at: &At<'_>) -> Vec<Arc<Endpoint>> {
+        if written.is_empty() && !at.lost_any() {
+            self.error(at, format!("the backend `{backend}` has no endpoint"))
+                .help("add one: endpoints: [127.0.0.1:9001]");
+        }
+        let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(written.len());
+        for (index, text) in written.iter().enumerate() {
+            let at = at.item(index);
+            if written[..index].contains(text) {
+                self.error(&at, format!("the endpoint `{text}` is in this list twice")).help("remove one");
+                continue;
+            }
+            for address in self.addresses(text, &at) {
+                // Two names may resolve to one address: that is one endpoint.
+                if !endpoints.iter().any(|known| known.address == address) {
+                    endpoints.push(self.leaves.endpoint(backend, address, text));
+                }
+            }
+        }
+        endpoints
+    }
+
+    fn addresses(&mut self, text: &str, at: &At<'_>) -> Vec<SocketAddr> {
+        let Some((host, port)) = split(text) else {
+            self.error(at, format!("`{text}` is not an endpoint")).help(endpoint_help(text));
+            return Vec::new();
+        };
+        let addresses = match &host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => self.resolved.get(name).cloned().unwrap_or_default(),
+        };
+        let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
+        let local = matches!(&host, Host::Name(name) if name == "localhost");
+        let loopback = SocketAddr::from(([127, 0, 0, 1], port));
+        for address in addresses.iter().copied().chain(local.then_some(loopback)) {
+            if let Some(listener) = self.file().listeners.iter().find(|listener| reaches(address, listener.address)) {
+                self.error(at, format!("`{text}` is weir itself: the listener `{}`", listener.name))
+                    .help("every request would go round in circles: name the address of the application");
+                break;
+            }
+        }
+        addresses
+    }
+
+    fn outlier(&mut self, outlier: &schema::Outlier, at: &At<'_>) -> OutlierPolicy {
+        let failures = defaults::OUTLIER_FAILURES.or(outlier.consecutive_failures);
+        OutlierPolicy {
+            enabled: defaults::OUTLIER_ENABLED.or(outlier.enabled),
+            consecutive_failures: self.within(&at.key("consecutiveFailures"), failures, 1, u32::MAX),
+            ejection: self.positive(&at.key("ejection"), defaults::OUTLIER_EJECTION.or(outlier.ejection)),
+            max_ejected: defaults::OUTLIER_MAX.or(outlier.max_ejected),
+        }
+    }
+
+    fn probe(&mut self, check: &schema::HealthCheck, at: &At<'_>) -> Option<Probe> {
+        let path = self.path(&at.key("path"), &check.path);
+        let host = check.host.as_deref().and_then(|host| self.authority(&at.key("host"), host));
+        let (good, bad) =
+            (defaults::HEALTHY_AFTER.or(check.healthy_after), defaults::UNHEALTHY_AFTER.or(check.unhealthy_after));
+        let interval = self.positive(&at.key("interval"), defaults::HEALTH_INTERVAL.or(check.interval));
+        let timeout = self.positive(&at.key("timeout"), defaults::HEALTH_TIMEOUT.or(check.timeout));
+        let healthy_after = self.within(&at.key("healthyAfter"), good, 1, MAX_IN_A_ROW);
+        let unhealthy_after = self.within(&at.key("unhealthyAfter"), bad, 1, MAX_IN_A_ROW);
+        Some(Probe { path: path?, host, interval, timeout, healthy_after, unhealthy_after })
+    }
+
+    fn backend_tls(&mut self, tls: &schema::BackendTls, protocol: schema::Protocol, at: &At<'_>) -> Option<BackendTls> {
+        let ca = tls.ca.as_deref().map(|path| self.loaded.resolve(path));
+        let identity = tls.client_certificate.as_ref().map(|pair| self.pair(pair));
+        let alpn = match protocol {
+            schema::Protocol::Auto => Alpn::Any,
+            schema::Protocol::Http1 => Alpn::Http1,
+            schema::Protocol::Http2 => Alpn::Http2,
+        };
+        let server_name = tls.server_name.as_deref().map(|name| self.server_name(&at.key("serverName"), name));
+        let identity = identity.as_ref().map(|(chain, key)| (chain.as_path(), key.as_path()));
+        match client_config(ca.as_deref(), identity, alpn) {
+            Ok(config) => Some(BackendTls { config, server_name: server_name.flatten() }),
+            Err(error) => {
+                self.error(&at.first_of(&["ca", "clientCertificate"]), error.to_string());
+                None
+            }
+        }
+    }
+
+    fn pair(&self, pair: &schema::Certificate) -> (PathBuf, PathBuf) {
+        let resolve = |path: &Path| self.loaded.resolve(path);
+        (resolve(&pair.certificate), resolve(&pair.key))
+    }
+
+    fn server_name(&mut self, at: &At<'_>, name: &str) -> Option<ServerName<'static>> {
+        let parsed = ServerName::try_from(name.to_owned()).ok();
+        if parsed.is_none() {
+            self.error(at, format!("`{name}` is not a name that a certificate can carry"))
+                .help("write it like shop.example.com, without a port");
+        }
+        parsed
+    }
+}
+
+/// The host of an endpoint.
+enum Host {
+    Address(IpAddr),
+    /// In lower case.
+    Name(String),
+}
+
+/// `host:port` apart.
+fn split(text: &str) -> Option<(Host, u16)> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return (address.port() > 0).then_some((Host::Address(address.ip()), address.port()));
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port > 0 && !text.contains("/"))?;
+    let label = |label: &str| {
+        let inner = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        inner && !label.is_empty() && label.len() <= 63 && !label.starts_with('-') && !label.ends_with('-')
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    // What ends in a number is an address that went wrong, and nothing that DNS knows.
+    let numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    let good = name.len() <= 253 && !numeric && name.split('.').all(label);
+    good.then(|| (Host::Name(host.to_ascii_lowercase()), port))
+}
+
+fn endpoint_help(text: &str) -> String {
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    if text.starts_with("https://") {
+        return format!("write `{}`, and `tls: {{}}` beside `endpoints`", with_port(bare, "443"));
+    }
+    match split(&with_port(bare, "80")) {
+        Some(_) => format!("write it as host:port, such as {}", with_port(bare, "80")),
+        None => "write it as host:port, such as 127.0.0.1:9001 or shop.example.com:80".to_owned(),
+    }
+}
+
+fn with_port(host: &str, port: &str) -> String {
+    if split(host).is_some() { host.to_owned() } else { format!("{host}:{port}") }
+}
+
+/// Whether a connection to `address` ends at `listener`, as far as the file tells.
+fn reaches(address: SocketAddr, listener: SocketAddr) -> bool {
+    let own = address.ip().is_loopback() || address.ip().is_unspecified();
+    if listener.ip().is_unspecified() {
+        own && collide(address, listener)
+    } else {
+        address == listener && listener.port() != 0
+    }
+}
+
+/// More probes in a row than this are a typing error.
+const MAX_IN_A_ROW: u32 = 100;

@@ -1,0 +1,220 @@
+//! Canaries: which backends, which steps, who stays where, who may choose.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Compiler;
+use super::values::is_token;
+use crate::config::defaults;
+use crate::config::load::reason;
+use crate::config::schema;
+use crate::config::tree::At;
+use crate::rollout::{OnNoEvidence, Spec, Step};
+use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Release};
+use crate::types::{Name, Ratio};
+
+impl Compiler<'_> {
+    pub(super) fn releases(&mut self, backends: &BTreeMap<Name, Arc<Backend>>) -> BTreeMap<Name, Arc<Release>> {
+        let at = self.root().key("releases");
+        let releases = self.file().releases.iter();
+        let compiled = releases.filter_map(|(name, release)| {
+            let release = self.release(name, release, backends, &at.key(name.as_str()))?;
+            Some((name.clone(), Arc::new(release)))
+        });
+        compiled.collect()
+    }
+
+    fn release(
+        &mut self,
+        name: &Name,
+        release: &schema::Release,
+        backends: &BTreeMap<Name, Arc<Backend>>,
+        at: &At<'_>,
+    ) -> Option<Release> {
+        self.two_sides(release, at);
+        let analysis = at.key("analysis");
+        let affinity =
+            release.affinity.as_ref().and_then(|affinity| self.affinity(name, affinity, &at.key("affinity")));
+        let overrides = self.overrides(&release.overrides, &at.key("overrides"));
+        let rollout = identity(release);
+        let live = self.leaves.release(name, &rollout);
+        let steps = self.steps(release.steps.as_deref(), &at.key("steps"));
+        let on_no_evidence = match release.analysis.on_no_evidence {
+            schema::OnNoEvidence::Hold => OnNoEvidence::Hold,
+            schema::OnNoEvidence::Promote => OnNoEvidence::Promote,
+            schema::OnNoEvidence::Abort => OnNoEvidence::Abort,
+        };
+        let failures = self.failures(&release.analysis.failures, &analysis.key("failures"));
+        let bounds = self.bounds(&release.analysis.latency, &analysis.key("latency"));
+        let policy = self.policy(&release.analysis, &analysis);
+        let checks = self.checks(&release.checks, &at.key("checks"));
+        Some(Release {
+            name: name.clone(),
+            stable: backends.get(&release.stable)?.clone(),
+            canary: backends.get(&release.canary)?.clone(),
+            affinity,
+            overrides,
+            failures,
+            bounds,
+            spec: Spec { rollout, steps, on_no_evidence },
+            policy,
+            judge_latency: defaults::LATENCY_ENABLED.or(release.analysis.latency.enabled),
+            checks,
+            live,
+        })
+    }
+
+    fn two_sides(&mut self, release: &schema::Release, at: &At<'_>) {
+        let known = &self.loaded.declared.backends;
+        self.must_exist(&at.key("stable"), "backend", &release.stable, known);
+        self.must_exist(&at.key("canary"), "backend", &release.canary, known);
+        if release.stable == release.canary {
+            self.error(&at.key("canary"), "stable and canary are the same backend")
+                .help("name the backend of the new version");
+        }
+    }
+
+    fn steps(&mut self, written: Option<&[schema::Step]>, at: &At<'_>) -> Vec<Step> {
+        let Some(written) = written else {
+            return defaults::STEPS.value.iter().map(|&weight| step(weight)).collect();
+        };
+        if written.is_empty() && !at.lost_any() {
+            self.error(at, "there is no step")
+                .help("write some, such as [5%, 25%, 50%], or remove `steps` for the default");
+        }
+        let mut steps: Vec<Step> = Vec::with_capacity(written.len());
+        for (index, one) in written.iter().enumerate() {
+            let at = at.item(index);
+            let (step, at_weight) = match one {
+                schema::Step::Weight(weight) => (step(*weight), at),
+                schema::Step::Full(full) => (self.full_step(full, &at), at.key("weight")),
+            };
+            self.step_weight(step.weight, steps.last().map(|step| step.weight), &at_weight);
+            steps.push(step);
+        }
+        steps
+    }
+
+    fn full_step(&mut self, full: &schema::FullStep, at: &At<'_>) -> Step {
+        let at_least = defaults::STEP_AT_LEAST.or(full.at_least).0;
+        let at_most = full.at_most.map(|span| self.positive(&at.key("atMost"), span));
+        if at_most.is_some_and(|at_most| at_most < at_least) {
+            self.error(&at.key("atMost"), "this is shorter than `atLeast`")
+                .help("`atMost` counts from the start of the step, as `atLeast` does");
+        }
+        Step { weight: full.weight, at_least, at_most, pause: full.pause }
+    }
+
+    fn step_weight(&mut self, weight: Ratio, before: Option<Ratio>, at: &At<'_>) {
+        if weight == Ratio::ZERO {
+            self.error(at, "a step of 0% shows nothing").help("begin with a small share, such as 1%");
+        } else if weight == Ratio::ONE {
+            self.error(at, "a step of 100% leaves nothing to compare with")
+                .help("remove it: after the last step the canary gets 100%");
+        } else if let Some(before) = before.filter(|before| *before >= weight) {
+            self.error(at, format!("{weight} is not more than the step before, {before}")).help("steps rise");
+        }
+    }
+
+    fn affinity(&mut self, release: &Name, affinity: &schema::Affinity, at: &At<'_>) -> Option<Affinity> {
+        match affinity {
+            schema::Affinity::Cookie(cookie) => {
+                let at = at.key("cookie");
+                let default = || format!("weir-{}", release.as_str().replace('/', "."));
+                let name = cookie.name.clone().unwrap_or_else(default);
+                self.cookie_name(&at.key("name"), &name);
+                let max_age = self.positive(&at.key("maxAge"), defaults::COOKIE_MAX_AGE.or(cookie.max_age));
+                if !max_age.is_zero() && max_age < Duration::from_secs(1) {
+                    self.error(&at.key("maxAge"), "a cookie's age counts in whole seconds").help("write 1s or more");
+                }
+                Some(Affinity::Cookie { name, max_age })
+            }
+            schema::Affinity::Header(name) => self.header_name(&at.key("header"), name).map(Affinity::Header),
+            schema::Affinity::ClientIp(_) => Some(Affinity::ClientIp),
+        }
+    }
+
+    fn cookie_name(&mut self, at: &At<'_>, name: &str) {
+        if !is_token(name) {
+            self.error(at, format!("`{name}` is not the name of a cookie"))
+                .help("use letters, digits, `-`, `.` and `_`");
+        }
+    }
+
+    fn overrides(&mut self, overrides: &[schema::Override], at: &At<'_>) -> Vec<Override> {
+        let numbered = overrides.iter().enumerate();
+        numbered.filter_map(|(index, one)| self.one_override(one, &at.item(index))).collect()
+    }
+
+    fn one_override(&mut self, written: &schema::Override, at: &At<'_>) -> Option<Override> {
+        let value = self.secret(written, at);
+        let open = written.value.is_none() && written.value_file.is_none() && written.from.is_empty();
+        if open && !["value", "valueFile", "from"].iter().any(|key| at.lost(key)) {
+            self.error(at, "everybody could choose this side").help(SECRET);
+        }
+        let key = match (&written.header, &written.cookie) {
+            (Some(name), None) => OverrideKey::Header(self.header_name(&at.key("header"), name)?),
+            (None, Some(name)) => {
+                self.cookie_name(&at.key("cookie"), name);
+                OverrideKey::Cookie(name.clone())
+            }
+            (Some(_), Some(_)) => {
+                self.error(&at.key_itself("cookie"), "this override has `header` already")
+                    .help("write one override for each");
+                return None;
+            }
+            (None, None) => {
+                if !at.lost("header") && !at.lost("cookie") {
+                    self.error(at, "this override looks at nothing").help("add `header: NAME` or `cookie: NAME`");
+                }
+                return None;
+            }
+        };
+        Some(Override { to: written.to, key, value, from: written.from.clone() })
+    }
+
+    /// The secret value, from the file or from its own file. One that is short can be guessed, unless only some may try.
+    fn secret(&mut self, written: &schema::Override, at: &At<'_>) -> Option<String> {
+        let (value, at) = match (&written.value, &written.value_file) {
+            (Some(_), Some(_)) => {
+                self.error(&at.key_itself("valueFile"), "this override has `value` already").help("keep one of them");
+                return None;
+            }
+            (Some(value), None) => (value.clone(), at.key("value")),
+            (None, Some(path)) => match fs::read_to_string(self.loaded.resolve(path)) {
+                Ok(text) => (text.trim().to_owned(), at.key("valueFile")),
+                Err(error) => {
+                    let message = format!("`{}` cannot be read: {}", path.display(), reason(&error));
+                    self.error(&at.key("valueFile"), message);
+                    return None;
+                }
+            },
+            (None, None) => return None,
+        };
+        if value.len() < MIN_SECRET && written.from.is_empty() {
+            self.error(&at, format!("a secret of {} characters can be guessed", value.chars().count())).help(SECRET);
+        } else {
+            self.header_value(&at, &value);
+        }
+        Some(value)
+    }
+}
+
+/// Which rollout a release asks for: another text is another rollout. Also what clients' sides are drawn from, so it must
+/// stay as it is over versions of weir. Names contain neither `>` nor `#`.
+fn identity(release: &schema::Release) -> String {
+    let revision = release.revision.as_ref().map_or(String::new(), |revision| format!("#{revision}"));
+    format!("{}>{}{revision}", release.stable, release.canary)
+}
+
+fn step(weight: Ratio) -> Step {
+    let at_least = defaults::STEP_AT_LEAST.value.0;
+    Step { weight, at_least, at_most: None, pause: defaults::STEP_PAUSE.value }
+}
+
+/// With 16 random characters, guessing takes longer than any rollout.
+const MIN_SECRET: usize = 16;
+
+const SECRET: &str = "add a `value` of 16 characters or more, or `from` with the networks of the testers";

@@ -1,0 +1,287 @@
+//! Which requests go where.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::{Compiler, Targets};
+use crate::config::defaults;
+use crate::config::schema;
+use crate::config::tree::At;
+use crate::retry::RetryPolicy;
+use crate::route::{Matcher, Rule};
+use crate::snapshot::{Mirror, Route, Split, Target, Traffic, TrafficKey};
+use crate::split::WeightedSplit;
+use crate::stats::PerWorker;
+use crate::types::{Name, Weight};
+
+impl Compiler<'_> {
+    pub(super) fn routes(&mut self, targets: &Targets) -> Vec<Rule<Arc<Route>>> {
+        let at = self.root().key("routes");
+        let routes = &self.file().routes;
+        if routes.is_empty() && !at.lost_any() && !self.root().lost("routes") {
+            self.warn(&at, "there is no route: every request gets 404").help("add one: routes: [{ release: NAME }]");
+        }
+        let mut names = BTreeMap::new();
+        let mut rules = Vec::new();
+        for (index, route) in routes.iter().enumerate() {
+            let at = at.item(index);
+            let name = route.name.clone().unwrap_or_else(|| default_name(index));
+            if let Some(first) = names.insert(name.clone(), index + 1) {
+                self.error(&at.key("name"), format!("two routes are named `{name}`"))
+                    .help(format!("the first is route {first} of the file: give each a name of its own"));
+            }
+            rules.extend(self.route(route, &name, targets, &at));
+        }
+        rules
+    }
+
+    /// One rule for each match: a rewrite of the prefix depends on which prefix matched.
+    fn route(&mut self, route: &schema::Route, name: &Name, targets: &Targets, at: &At<'_>) -> Vec<Rule<Arc<Route>>> {
+        self.one_target(route, at);
+        self.listeners_of(route, &at.key("listeners"));
+        let written = Written { route, name, targets, served: self.served(route), at };
+        let mut rules = Vec::new();
+        for matching in self.matchers(route, at) {
+            if let Some(target) = self.compiled(&written, matching.path.prefix_len()) {
+                let listeners = route.listeners.as_ref().map(|_| written.served.clone());
+                rules.push(Rule { listeners, matching, target: Arc::new(target) });
+            }
+        }
+        rules
+    }
+
+    fn compiled(&mut self, written: &Written<'_>, prefix: Option<usize>) -> Option<Route> {
+        let Written { route, name, targets, at, .. } = written;
+        let target = self.target(route, prefix, targets, at);
+        let filters = at.key("filters");
+        let at_rewrite = filters.key("rewrite");
+        let rewrite = route.filters.rewrite.as_ref();
+        let host = rewrite.and_then(|rewrite| rewrite.host.as_deref());
+        let path = rewrite.and_then(|rewrite| rewrite.path.as_ref());
+        let retry = route.retry.clone().unwrap_or_default();
+        let request_headers = self.header_edits(&route.filters.request_headers, &filters.key("requestHeaders"));
+        let response_headers = self.header_edits(&route.filters.response_headers, &filters.key("responseHeaders"));
+        let rewrite_host = host.and_then(|host| self.authority(&at_rewrite.key("host"), host));
+        let rewrite_path = path.and_then(|path| self.path_rewrite(path, prefix, &at_rewrite.key("path")));
+        let mirror = route.mirror.as_ref().and_then(|mirror| self.mirror(mirror, targets, &at.key("mirror")));
+        let timeout = route.timeout.map(|timeout| self.positive(&at.key("timeout"), timeout));
+        let retry = self.retry(&retry, &at.key("retry"));
+        // Only now: what is wrong beside a missing target is to be said too.
+        let target = target?;
+        let traffic = self.traffic(name, &target, &written.served);
+        Some(Route {
+            name: Name::clone(name),
+            target,
+            request_headers,
+            response_headers,
+            rewrite_host,
+            rewrite_path,
+            mirror,
+            timeout,
+            retry,
+            traffic,
+        })
+    }
+
+    /// Exactly one target, and nothing beside a redirect that a redirect cannot do.
+    fn one_target(&mut self, route: &schema::Route, at: &At<'_>) {
+        let written = [
+            ("release", route.release.is_some()),
+            ("backend", route.backend.is_some()),
+            ("backends", route.backends.is_some()),
+            ("redirect", route.redirect.is_some()),
+        ];
+        let named: Vec<&str> =
+            written.iter().filter(|(key, there)| *there || at.lost(key)).map(|(key, _)| *key).collect();
+        match named.as_slice() {
+            [] => self
+                .error(at, "this route leads nowhere")
+                .help("add one of `release`, `backend`, `backends` and `redirect`"),
+            [_] => {}
+            [first, .., second] => {
+                self.error(&at.key_itself(second), format!("this route has `{first}` already"))
+                    .help("keep one of them");
+            }
+        }
+        let beside = [
+            ("mirror", route.mirror.is_some()),
+            ("timeout", route.timeout.is_some()),
+            ("retry", route.retry.is_some()),
+        ];
+        for (key, _) in beside.iter().filter(|(_, there)| *there && route.redirect.is_some()) {
+            self.error(&at.key_itself(key), format!("a redirect has no use for `{key}`"))
+                .help("remove it: nothing is forwarded");
+        }
+    }
+
+    fn listeners_of(&mut self, route: &schema::Route, at: &At<'_>) {
+        let Some(names) = &route.listeners else { return };
+        if names.is_empty() && !at.lost_any() {
+            self.error(at, "this route is served on no listener").help("name one, or remove `listeners` for all");
+        }
+        let known = &self.loaded.declared.listeners;
+        for (index, name) in names.iter().enumerate() {
+            self.must_exist(&at.item(index), "listener", name, known);
+        }
+    }
+
+    /// The indices of the listeners that serve a route.
+    fn served(&self, route: &schema::Route) -> Vec<usize> {
+        let listeners = self.file().listeners.iter().enumerate();
+        let wanted = |name: &Name| route.listeners.as_ref().is_none_or(|names| names.contains(name));
+        listeners.filter(|(_, listener)| wanted(&listener.name)).map(|(index, _)| index).collect()
+    }
+
+    fn matchers(&mut self, route: &schema::Route, at: &At<'_>) -> Vec<Matcher> {
+        let list = at.key("matches");
+        match (&route.matching, &route.matches) {
+            (Some(_), Some(_)) => {
+                self.error(&at.key_itself("matches"), "this route has `match` already")
+                    .help("put all of them into `matches`");
+                Vec::new()
+            }
+            (Some(one), None) => vec![self.matcher(one, &at.key("match"))],
+            (None, Some(many)) => {
+                if many.is_empty() && !list.lost_any() {
+                    self.error(&list, "no request matches this route")
+                        .help("add a match, or remove `matches` for every request");
+                }
+                many.iter().enumerate().map(|(index, one)| self.matcher(one, &list.item(index))).collect()
+            }
+            (None, None) => vec![Matcher::default()],
+        }
+    }
+
+    /// `None` when the target does not exist, which has been reported by then.
+    fn target(
+        &mut self,
+        route: &schema::Route,
+        prefix: Option<usize>,
+        targets: &Targets,
+        at: &At<'_>,
+    ) -> Option<Target> {
+        let declared = &self.loaded.declared;
+        if let Some(name) = &route.release {
+            self.must_exist(&at.key("release"), "release", name, &declared.releases);
+            return targets.releases.get(name).cloned().map(Target::Release);
+        }
+        if let Some(name) = &route.backend {
+            self.must_exist(&at.key("backend"), "backend", name, &declared.backends);
+            return targets.backends.get(name).cloned().map(Target::Backend);
+        }
+        if let Some(backends) = &route.backends {
+            return self.split(backends, targets, &at.key("backends"));
+        }
+        let redirect = route.redirect.as_ref()?;
+        Some(Target::Redirect(self.redirect(redirect, prefix, &at.key("redirect"))))
+    }
+
+    fn split(&mut self, written: &[schema::WeightedBackend], targets: &Targets, at: &At<'_>) -> Option<Target> {
+        let known = &self.loaded.declared.backends;
+        for (index, backend) in written.iter().enumerate() {
+            let at = at.item(index).key("name");
+            self.must_exist(&at, "backend", &backend.name, known);
+            if written[..index].iter().any(|other| other.name == backend.name) {
+                self.error(&at, format!("the backend `{}` is in this list twice", backend.name))
+                    .help("add the weights up");
+            }
+        }
+        let weights: Vec<Weight> = written.iter().map(|backend| backend.weight).collect();
+        if weights.iter().all(|weight| weight.value() == 0) && !at.lost_any() {
+            self.error(at, "the weights sum up to 0: no backend gets anything")
+                .help("give one of them a weight above 0");
+        }
+        let backends =
+            written.iter().map(|backend| targets.backends.get(&backend.name).cloned()).collect::<Option<_>>()?;
+        let weights = WeightedSplit::new(&weights)?;
+        Some(Target::Split(Arc::new(Split { weights, backends, phase: PerWorker::new(self.leaves.workers) })))
+    }
+
+    fn mirror(&mut self, mirror: &schema::Mirror, targets: &Targets, at: &At<'_>) -> Option<Mirror> {
+        self.must_exist(&at.key("backend"), "backend", &mirror.backend, &self.loaded.declared.backends);
+        let share = defaults::MIRROR_SHARE.or(mirror.share);
+        let backend = targets.backends.get(&mirror.backend).cloned()?;
+        Some(Mirror { backend, share, phase: PerWorker::new(self.leaves.workers) })
+    }
+
+    fn retry(&mut self, retry: &schema::Retry, at: &At<'_>) -> RetryPolicy {
+        let attempts = self.within(&at.key("attempts"), defaults::RETRY_ATTEMPTS.or(retry.attempts), 1, MAX_ATTEMPTS);
+        let list = at.key("statuses");
+        let statuses = retry.statuses.as_deref().unwrap_or(defaults::RETRY_STATUSES.value);
+        let statuses: Vec<StatusCode> =
+            statuses.iter().enumerate().filter_map(|(index, &status)| self.status(&list.item(index), status)).collect();
+        RetryPolicy::new(attempts, statuses, defaults::RETRY_BUDGET.or(retry.budget))
+    }
+
+    /// A status that an attempt can fail with.
+    fn status(&mut self, at: &At<'_>, status: u16) -> Option<StatusCode> {
+        if !(400..600).contains(&status) {
+            self.error(at, format!("{status} is not the status of a failure")).help("use statuses from 400 to 599");
+            return None;
+        }
+        StatusCode::from_u16(status).ok()
+    }
+
+    /// The counters of a route; none where it is not served.
+    fn traffic(&self, name: &Name, target: &Target, served: &[usize]) -> Vec<Box<[Arc<Traffic>]>> {
+        let backends: Vec<&Name> = match target {
+            Target::Backend(backend) => vec![&backend.name],
+            Target::Split(split) => split.backends.iter().map(|backend| &backend.name).collect(),
+            Target::Release(release) => vec![&release.stable.name, &release.canary.name],
+            Target::Redirect(_) => Vec::new(),
+        };
+        let listeners = self.file().listeners.iter().enumerate().map(|(index, listener)| {
+            let key =
+                |backend: String| TrafficKey { listener: listener.name.to_string(), route: name.to_string(), backend };
+            let slots = std::iter::once(String::new()).chain(backends.iter().map(ToString::to_string));
+            let slots = slots.take(if served.contains(&index) { usize::MAX } else { 0 });
+            slots.map(|backend| self.leaves.traffic(key(backend))).collect()
+        });
+        listeners.collect()
+    }
+
+    /// Says so when a match was written before: its requests never reach the second route.
+    pub(super) fn shadowed(&mut self) {
+        let everything = schema::Match::default();
+        let mut seen: Vec<(Vec<usize>, &schema::Match, usize)> = Vec::new();
+        for (index, route) in self.file().routes.iter().enumerate() {
+            let at = self.root().key("routes").item(index);
+            let served = self.served(route);
+            let one = route.matching.iter().map(|one| (at.key("match"), one));
+            let many = route.matches.iter().flatten().enumerate().map(|(n, one)| (at.key("matches").item(n), one));
+            let mut matches: Vec<_> = one.chain(many).collect();
+            if matches.is_empty() {
+                matches.push((at.clone(), &everything));
+            }
+            for (at, matching) in matches {
+                let first = seen.iter().find(|(listeners, other, _)| {
+                    *other == matching && served.iter().any(|listener| listeners.contains(listener))
+                });
+                if let Some((.., first)) = first {
+                    let message =
+                        format!("route {} of the file matches the same requests: this one never gets any", first + 1);
+                    self.warn(&at, message).help("remove one, or let them differ");
+                }
+                seen.push((served.clone(), matching, index));
+            }
+        }
+    }
+}
+
+/// A route as it is written, and what it is written among.
+struct Written<'a> {
+    route: &'a schema::Route,
+    name: &'a Name,
+    targets: &'a Targets,
+    served: Vec<usize>,
+    at: &'a At<'a>,
+}
+
+fn default_name(index: usize) -> Name {
+    format!("route-{}", index + 1).parse().expect("letters, a dash and a number are a name")
+}
+
+/// More attempts than this only make an outage worse.
+const MAX_ATTEMPTS: u32 = 10;

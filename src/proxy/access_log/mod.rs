@@ -1,0 +1,8 @@
+//! One line for each request: compiled once, rendered into a buffer of the worker, written by a thread of its own.
+
+mod format;
+mod lines;
+mod template;
+
+pub(super) use format::{Entry, Format};
+pub(super) use lines::{Lines, Writer};

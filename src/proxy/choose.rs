@@ -1,0 +1,237 @@
+//! Which backend takes a request: the side first, then the endpoint, so that a share never depends on how many endpoints
+//! are well.
+//!
+//! For a release: a tester's override, else the client's affinity, else the exact share. A side without endpoints gives
+//! its requests to the other one: nobody gets a 503 because of a weight.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+
+use super::cookies::{self, Transport};
+use super::exchange::Exchange;
+use super::forwarded::Client;
+use super::worker::Worker;
+use crate::balancer;
+use crate::clock;
+use crate::endpoint::Endpoint;
+use crate::outcome::Fault;
+use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Release, Route, Split, Target};
+use crate::split::{self, ClientKey, Point};
+use crate::types::Side;
+
+/// Where the first attempt goes.
+pub(super) struct Choice {
+    /// Which of the target's backends.
+    pub(super) slot: usize,
+    /// The backend.
+    pub(super) backend: Arc<Backend>,
+    /// The endpoint.
+    pub(super) endpoint: Arc<Endpoint>,
+    /// For a release: how its side was found.
+    pub(super) assigned: Option<Assigned>,
+}
+
+/// A request's side of a release.
+pub(super) struct Assigned {
+    /// The release.
+    pub(super) release: Arc<Release>,
+    /// The side that it goes to.
+    pub(super) side: Side,
+    /// Why.
+    pub(super) by: By,
+    /// With affinity: the client, by hash.
+    pub(super) client: Option<u64>,
+    /// The cookie that a new client gets, on either side.
+    pub(super) cookie: Option<HeaderValue>,
+}
+
+impl Choice {
+    /// The cookie that the client gets, once.
+    pub(super) fn take_cookie(&mut self) -> Option<HeaderValue> {
+        self.assigned.as_mut().and_then(|assigned| assigned.cookie.take())
+    }
+}
+
+/// Why a request goes to a side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The split says so: it counts as evidence.
+    Split,
+    /// A tester chose.
+    Override,
+    /// The side that was meant has no endpoints.
+    Failover,
+}
+
+/// Chooses for a request with `headers` from `client`.
+///
+/// # Errors
+/// [`Fault::NoEndpoint`] when no backend of the target has an endpoint that takes requests.
+pub(super) fn choose(
+    exchange: &Rc<Exchange>,
+    route: &Route,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<Choice, Fault> {
+    let worker = &exchange.connection.worker;
+    match &route.target {
+        Target::Backend(backend) => plain(worker, 0, backend),
+        Target::Split(split) => by_weight(worker, split),
+        Target::Release(release) => by_side(exchange, release, headers, client),
+        Target::Redirect(_) => Err(Fault::Internal),
+    }
+}
+
+/// An endpoint of `backend` that takes requests, rather not `avoid`.
+pub(super) fn endpoint(worker: &Worker, backend: &Backend, avoid: Option<u64>, now: Duration) -> Option<Arc<Endpoint>> {
+    let cursor = backend.cursor.of(worker.index);
+    let mut rng = worker.rng.borrow_mut();
+    balancer::pick(backend.balancer, &backend.endpoints, cursor, now, avoid, &mut rng).cloned()
+}
+
+fn plain(worker: &Worker, slot: usize, backend: &Arc<Backend>) -> Result<Choice, Fault> {
+    let endpoint = endpoint(worker, backend, None, clock::uptime()).ok_or(Fault::NoEndpoint)?;
+    Ok(Choice { slot, backend: backend.clone(), endpoint, assigned: None })
+}
+
+fn by_weight(worker: &Worker, split: &Split) -> Result<Choice, Fault> {
+    let pick = || split.weights.pick(split.phase.of(worker.index), &mut worker.rng.borrow_mut());
+    let first = pick();
+    let choice = plain(worker, first, &split.backends[first]);
+    if choice.is_ok() {
+        return choice;
+    }
+    // Ask the split again rather than go through the list: what a dead backend leaves is shared by weight as well.
+    for _ in 0..split.backends.len() * 2 {
+        let other = pick();
+        if other != first
+            && let Ok(choice) = plain(worker, other, &split.backends[other])
+        {
+            return Ok(choice);
+        }
+    }
+    choice
+}
+
+fn by_side(
+    exchange: &Rc<Exchange>,
+    release: &Arc<Release>,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Result<Choice, Fault> {
+    let worker = &exchange.connection.worker;
+    let mut assigned = match overridden(&release.overrides, headers, client) {
+        Some(side) => Assigned::new(release, side, By::Override),
+        None => assign(exchange, release, headers, client),
+    };
+    let now = clock::uptime();
+    let meant = assigned.side;
+    for side in [meant, meant.other()] {
+        let backend = release.backend(side);
+        if let Some(endpoint) = endpoint(worker, backend, None, now) {
+            if side != meant {
+                assigned.side = side;
+                assigned.by = By::Failover;
+            }
+            return Ok(Choice { slot: slot_of(side), backend: backend.clone(), endpoint, assigned: Some(assigned) });
+        }
+    }
+    Err(Fault::NoEndpoint)
+}
+
+/// The slot of a side in [`Route::traffic`].
+pub(super) fn slot_of(side: Side) -> usize {
+    match side {
+        Side::Stable => 0,
+        Side::Canary => 1,
+    }
+}
+
+/// The side that a tester asks for, and may.
+fn overridden(overrides: &[Override], headers: &HeaderMap, client: &Client) -> Option<Side> {
+    let wanted = overrides.iter().find(|wanted| {
+        let from = wanted.from.is_empty() || wanted.from.iter().any(|net| net.contains(&client.address));
+        from && match &wanted.key {
+            OverrideKey::Header(name) => headers.get_all(name).iter().any(|value| is_key(wanted, value.as_bytes())),
+            OverrideKey::Cookie(name) => cookies::find(headers, name).is_some_and(|value| is_key(wanted, value.as_bytes())),
+        }
+    })?;
+    Some(wanted.to)
+}
+
+/// Compared in constant time: the value is a secret.
+fn is_key(wanted: &Override, value: &[u8]) -> bool {
+    use subtle::ConstantTimeEq;
+    wanted.value.as_ref().is_none_or(|secret| secret.as_bytes().ct_eq(value).into())
+}
+
+fn assign(exchange: &Rc<Exchange>, release: &Arc<Release>, headers: &HeaderMap, client: &Client) -> Assigned {
+    let share = release.live.weight();
+    let rollout = release.spec.rollout.as_str();
+    let sticky = |key: &[u8]| {
+        let side = side_of(Point::of(key, rollout).is_within(share));
+        Assigned { client: Some(hash(key)), ..Assigned::new(release, side, By::Split) }
+    };
+    match &release.affinity {
+        None => Assigned::new(release, next_side(exchange, release), By::Split),
+        Some(Affinity::Header(name)) => match headers.get(name) {
+            Some(value) => sticky(value.as_bytes()),
+            None => Assigned::new(release, next_side(exchange, release), By::Split),
+        },
+        Some(Affinity::ClientIp) => match client.address {
+            std::net::IpAddr::V4(address) => sticky(&address.octets()),
+            std::net::IpAddr::V6(address) => sticky(&address.octets()),
+        },
+        Some(Affinity::Cookie { name, max_age }) => {
+            let known = cookies::find(headers, name).and_then(|value| value.parse::<ClientKey>().ok());
+            match known {
+                Some(key) => {
+                    let side = side_of(key.point(rollout).is_within(share));
+                    Assigned { client: Some(hash_of(key)), ..Assigned::new(release, side, By::Split) }
+                }
+                None => newcomer(exchange, release, name, *max_age),
+            }
+        }
+    }
+}
+
+/// A client without a cookie is shared exactly, and gets a key that stands on the side that it went to.
+fn newcomer(exchange: &Rc<Exchange>, release: &Arc<Release>, name: &str, max_age: Duration) -> Assigned {
+    let side = next_side(exchange, release);
+    let (rollout, share) = (release.spec.rollout.as_str(), release.live.weight());
+    let key = split::draw_key(rollout, share, side, &mut exchange.connection.worker.rng.borrow_mut());
+    let transport = if exchange.connection.tls.is_some() { Transport::Secure } else { Transport::Plain };
+    let cookie = cookies::affinity(name, key, max_age, transport);
+    Assigned { client: Some(hash_of(key)), cookie, ..Assigned::new(release, side, By::Split) }
+}
+
+fn next_side(exchange: &Rc<Exchange>, release: &Release) -> Side {
+    let worker = &exchange.connection.worker;
+    let phase = release.live.phase.of(worker.index);
+    side_of(phase.next(release.live.weight(), &mut worker.rng.borrow_mut()))
+}
+
+fn side_of(canary: bool) -> Side {
+    if canary { Side::Canary } else { Side::Stable }
+}
+
+impl Assigned {
+    fn new(release: &Arc<Release>, side: Side, by: By) -> Self {
+        Self { release: release.clone(), side, by, client: None, cookie: None }
+    }
+}
+
+/// Tells clients apart among those that failed; nothing else hangs on it.
+fn hash(key: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(key)
+}
+
+fn hash_of(key: ClientKey) -> u64 {
+    hash(key.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

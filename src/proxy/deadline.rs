@@ -1,0 +1,128 @@
+//! One clock for all connections of a worker: deadlines without a timer each, and the call to drain.
+//!
+//! Timers of the runtime cost a lock and a place in a wheel for each request, and memory for each idle connection. A worker
+//! has thousands of connections whose timeouts are seconds: it looks at all of them ten times a second instead.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// How often a worker looks at its deadlines: the most that a timeout is late.
+pub(crate) const RESOLUTION: Duration = Duration::from_millis(100);
+
+/// The deadlines of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Milliseconds since the worker began, as of the last tick.
+    now: Cell<u64>,
+    draining: Cell<bool>,
+    slots: RefCell<Vec<Option<Rc<Slot>>>>,
+    free: RefCell<Vec<usize>>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    deadline: Cell<u64>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// One connection's deadline. Dropping it takes it off the watch.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    watch: Rc<Watch>,
+    index: usize,
+    slot: Rc<Slot>,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Watch {
+    /// A deadline that is not set.
+    pub(crate) fn deadline(self: &Rc<Self>) -> Deadline {
+        let slot = Rc::new(Slot { deadline: Cell::new(NEVER), waker: RefCell::new(None) });
+        let mut slots = self.slots.borrow_mut();
+        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            slots.push(None);
+            slots.len() - 1
+        });
+        slots[index] = Some(slot.clone());
+        Deadline { watch: self.clone(), index, slot }
+    }
+
+    /// Connections on the watch.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.borrow().len() - self.free.borrow().len()
+    }
+
+    /// Tells the time, as long since the worker began, and wakes whoever is past its deadline.
+    pub(crate) fn tick(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis()).unwrap_or(NEVER - 1);
+        self.now.set(now);
+        for slot in self.slots.borrow().iter().flatten().filter(|slot| slot.deadline.get() <= now) {
+            slot.wake();
+        }
+    }
+
+    /// Calls all connections to end when they can.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        for slot in self.slots.borrow().iter().flatten() {
+            slot.wake();
+        }
+    }
+
+    /// Whether connections are called to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+}
+
+impl Slot {
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Deadline {
+    /// Sets it to `after` from now; it comes up to [`RESOLUTION`] late, never early.
+    pub(crate) fn set(&self, after: Duration) {
+        let after = after.saturating_add(RESOLUTION).as_millis();
+        self.slot.deadline.set(self.watch.now.get().saturating_add(u64::try_from(after).unwrap_or(NEVER)));
+    }
+
+    /// Sets it to never.
+    pub(crate) fn clear(&self) {
+        self.slot.deadline.set(NEVER);
+    }
+
+    /// Whether it has passed; else the task is woken when it does, and when draining begins.
+    pub(crate) fn poll_passed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.slot.deadline.get() <= self.watch.now.get() {
+            return Poll::Ready(());
+        }
+        let mut waker = self.slot.waker.borrow_mut();
+        match waker.as_mut() {
+            Some(known) => known.clone_from(cx.waker()),
+            None => *waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Whether connections are called to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.watch.is_draining()
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.watch.slots.borrow_mut()[self.index] = None;
+        self.watch.free.borrow_mut().push(self.index);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Responses: those of backends on their way to the client, and those that weir makes itself.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+
+use super::download::{self, Download, Payload};
+use super::exchange::{Exchange, Ticket};
+use super::forwarded::X_REQUEST_ID;
+use super::upload::{Discarded, Upload};
+use super::{hop, rewrite};
+use crate::outcome::{Fault, Semantics};
+use crate::snapshot::Route;
+
+/// What of a request its response depends on, whoever makes it.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    method: Method,
+    language: Language,
+}
+
+impl Asker {
+    /// Who asks by `request`.
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        Self { method: request.method().clone(), language: Language::of(request.headers()) }
+    }
+}
+
+/// How the client likes to be told of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Language {
+    /// One line of text.
+    Text,
+    /// A JSON object.
+    Json,
+    /// gRPC: in the head, with status 200.
+    Grpc,
+}
+
+impl Language {
+    /// What the request's fields ask for.
+    fn of(headers: &HeaderMap) -> Self {
+        if super::forward::semantics_of(headers) == Semantics::Grpc {
+            return Self::Grpc;
+        }
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if accept.contains("application/json") { Self::Json } else { Self::Text }
+    }
+}
+
+/// The answer to a request that ended by `fault`.
+pub(super) fn refusal(fault: Fault, asker: &Asker, id: Option<&HeaderValue>) -> Response<Payload> {
+    let status = fault.status();
+    let (kind, text) = match asker.language {
+        Language::Grpc => return grpc_refusal(fault),
+        Language::Text => ("text/plain; charset=utf-8", format!("{}: {}\n", status.as_u16(), fault.message())),
+        Language::Json => {
+            let (status, flag, message) = (status.as_u16(), fault.flag(), fault.message());
+            let object = serde_json::json!({"status": status, "flag": flag, "message": message});
+            ("application/json", format!("{object}\n"))
+        }
+    };
+    let mut response = Response::new(Payload::Local(Bytes::from(text)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if fault == Fault::MethodRefused {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    if let Some(id) = id {
+        headers.insert(X_REQUEST_ID, id.clone());
+    }
+    response
+}
+
+/// A response of trailers only.
+fn grpc_refusal(fault: Fault) -> Response<Payload> {
+    let mut response = Response::new(Payload::Local(Bytes::new()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(grpc_code(fault.status())));
+    headers.insert("grpc-message", HeaderValue::from_static(fault.message()));
+    response
+}
+
+/// gRPC's own mapping of HTTP statuses, and "resource exhausted" for what is too large.
+fn grpc_code(status: StatusCode) -> u16 {
+    match status.as_u16() {
+        400 | 500 => 13,
+        404 | 405 => 12,
+        408 => 1,
+        413 | 414 | 431 => 8,
+        502..=504 => 14,
+        _ => 2,
+    }
+}
+
+/// Makes a backend's response head one that the client may see.
+pub(super) fn pass_on(headers: &mut HeaderMap, status: StatusCode, route: &Route, cookie: Option<HeaderValue>) {
+    let switch = if status == StatusCode::SWITCHING_PROTOCOLS { headers.remove(header::UPGRADE) } else { None };
+    hop::strip_response(headers, status);
+    if let Some(protocol) = switch {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    }
+    rewrite::edit(headers, &route.response_headers);
+    if let Some(cookie) = cookie {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Sends off a `response` that weir made, once what is left of the request body has been read; or closes the connection.
+pub(super) async fn locally(
+    ticket: Ticket,
+    upload: &Upload,
+    mut response: Response<Payload>,
+    fault: Option<Fault>,
+    asker: &Asker,
+) -> Response<Download> {
+    if upload.discard().await == Discarded::Part && ticket.connection.version() < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    deliver(ticket, response, fault, asker)
+}
+
+/// Sends `response` off: from here on, its body is responsible for the exchange.
+pub(super) fn deliver(
+    ticket: Ticket,
+    mut response: Response<Payload>,
+    fault: Option<Fault>,
+    asker: &Asker,
+) -> Response<Download> {
+    let exchange: &Exchange = &ticket;
+    if exchange.connection.is_closing() && exchange.connection.version() < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let status = response.status();
+    exchange.answers(status, fault, response.headers());
+    response.map(|payload| Download::new(ticket, payload, download::is_bodiless(&asker.method, status)))
+}

@@ -1,0 +1,174 @@
+//! A worker: one thread with a runtime, sockets, connection pools and random numbers of its own. It shares nothing that it
+//! writes to on the request path.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::net::TcpListener as StdListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::access_log::Lines;
+use super::connection;
+use super::limit::ConnectionLimit;
+use super::mirror::Mirrors;
+use super::registry::Registry;
+use super::view::Listening;
+use crate::snapshot::Current;
+use crate::types::Name;
+use crate::upstream::Upstreams;
+
+/// What a worker's connections and exchanges share.
+pub(super) struct Worker {
+    /// Its number.
+    pub(super) index: usize,
+    /// The configuration in force.
+    pub(super) current: Arc<Current>,
+    /// Its connections to endpoints.
+    pub(super) upstreams: Rc<Upstreams>,
+    /// Its random numbers.
+    pub(super) rng: RefCell<fastrand::Rng>,
+    /// Its exchanges under way.
+    pub(super) exchanges: Registry,
+    /// Its copies of requests under way.
+    pub(super) mirrors: Mirrors,
+    /// Its lines of the access log.
+    pub(super) log: Lines,
+    /// Owns every task that the worker has: when they have ended, nothing is left.
+    pub(super) tasks: TaskTracker,
+    /// Places for connections, shared by all workers.
+    pub(super) limit: Arc<ConnectionLimit>,
+}
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Serve this, too.
+    Listen(Socket),
+    /// Stop serving the listeners with these keys.
+    Close(Vec<u64>),
+    /// The configuration in force has changed.
+    Reload,
+    /// Stop serving, and end within this time.
+    Drain(Duration),
+}
+
+/// A listening socket of one worker.
+#[derive(Debug)]
+pub(super) struct Socket {
+    /// Tells it apart from all others there were.
+    pub(super) key: u64,
+    /// The listener's name.
+    pub(super) name: Name,
+    /// The socket.
+    pub(super) socket: StdListener,
+}
+
+/// Runs `worker` until it has drained. Dropping the future drops all it has under way.
+pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    let mut open: HashMap<u64, Rc<Listening>> = HashMap::new();
+    let sweeper = worker.clone();
+    let sweeping = tokio::task::spawn_local(async move { sweeper.exchanges.sweep(|| sweeper.log.flush()).await });
+    let deadline = loop {
+        match commands.recv().await {
+            Some(Command::Listen(socket)) => {
+                let key = socket.key;
+                if let Some(listening) = listen(&worker, socket) {
+                    open.insert(key, listening);
+                }
+            }
+            Some(Command::Close(keys)) => {
+                for listening in keys.iter().filter_map(|key| open.remove(key)) {
+                    listening.closing.cancel();
+                }
+            }
+            Some(Command::Reload) => {
+                // Views are renewed now, not with the next request: nothing keeps an old snapshot alive on an idle worker.
+                for listening in open.values() {
+                    listening.view(&worker.current);
+                }
+            }
+            Some(Command::Drain(deadline)) => break deadline,
+            None => break Duration::ZERO,
+        }
+    };
+    for listening in open.values() {
+        listening.closing.cancel();
+    }
+    worker.tasks.close();
+    let drained = timeout(deadline, worker.tasks.wait()).await;
+    if drained.is_err() {
+        let (left, worker) = (worker.exchanges.len(), worker.index);
+        tracing::warn!(worker, left, "the time to drain is over: requests under way are cut off");
+    }
+    sweeping.abort();
+    worker.log.flush();
+}
+
+fn listen(worker: &Rc<Worker>, socket: Socket) -> Option<Rc<Listening>> {
+    let Socket { name, socket, .. } = socket;
+    let opened = socket.local_addr().and_then(|address| Ok((TcpListener::from_std(socket)?, address)));
+    let (socket, address) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::error!(listener = %name, %error, "a socket cannot be served");
+            return None;
+        }
+    };
+    let listening = Rc::new(Listening::new(name, address, CancellationToken::new(), &worker.current)?);
+    worker.tasks.spawn_local(accept(worker.clone(), listening.clone(), socket));
+    Some(listening)
+}
+
+/// Accepts connections until the listener closes; those that the kernel had completed by then are served too.
+async fn accept(worker: Rc<Worker>, listening: Rc<Listening>, socket: TcpListener) {
+    let mut last_words = LAST_ACCEPTS;
+    while last_words > 0 {
+        let accepted = tokio::select! {
+            biased;
+            accepted = socket.accept() => accepted,
+            () = listening.closing.cancelled() => return,
+        };
+        last_words -= usize::from(listening.closing.is_cancelled());
+        match accepted {
+            Ok((stream, peer)) => {
+                let permit = worker.limit.acquire().await;
+                let serving = connection::serve(worker.clone(), listening.clone(), stream, peer, permit);
+                worker.tasks.spawn_local(serving);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(listener = %listening.name, %error, "cannot accept connections, trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether an error of `accept` concerns the connection that would have been next, not the listener.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Runs hyper's HTTP/2 streams on the worker's own thread, owned by the worker.
+#[derive(Clone)]
+pub(super) struct LocalExecutor(pub(super) Rc<Worker>);
+
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        self.0.tasks.spawn_local(future);
+    }
+}
+
+/// What the kernel's queue can hold when a listener closes; without a bound a busy listener would never end.
+const LAST_ACCEPTS: usize = 4096;
+
+/// Out of file descriptors: time for some connections to end.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

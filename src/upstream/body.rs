@@ -1,0 +1,310 @@
+//! Bodies: what goes to an endpoint, and what comes back.
+
+use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::io::Upgraded;
+use super::{http1, http2};
+use crate::outcome::Fault;
+
+/// The body of a request to an endpoint.
+pub struct RequestBody(Source);
+
+enum Source {
+    Empty,
+    Full(Bytes),
+    Stream { body: Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>, upload: Rc<Upload> },
+}
+
+impl RequestBody {
+    /// No body.
+    pub fn empty() -> Self {
+        Self(Source::Empty)
+    }
+
+    /// These bytes; none is like [`RequestBody::empty`].
+    pub fn full(bytes: Bytes) -> Self {
+        Self(if bytes.is_empty() { Source::Empty } else { Source::Full(bytes) })
+    }
+
+    /// What `body` yields. Its errors end the exchange with their fault. One that is at its end is like
+    /// [`RequestBody::empty`].
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes, Error = BodyError> + 'static,
+    {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        Self(Source::Stream { body: Box::pin(body), upload: Rc::default() })
+    }
+
+    /// How the stream fares; `None` for a body that is there as a whole.
+    pub(super) fn upload(&self) -> Option<Rc<Upload>> {
+        match &self.0 {
+            Source::Empty | Source::Full(_) => None,
+            Source::Stream { upload, .. } => Some(upload.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for RequestBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Source::Empty => f.write_str("Empty"),
+            Source::Full(bytes) => write!(f, "Full({})", bytes.len()),
+            Source::Stream { .. } => f.write_str("Stream"),
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            Source::Empty => Poll::Ready(None),
+            Source::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Source::Empty;
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Source::Stream { body, upload } => upload.poll(body.as_mut(), cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Source::Empty => true,
+            Source::Full(_) => false,
+            Source::Stream { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Stream { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let Source::Stream { upload, .. } = &self.0 {
+            upload.done.set(true);
+        }
+    }
+}
+
+/// How the streaming body of a request fares: seen by whoever waits for the response.
+#[derive(Debug, Default)]
+pub(super) struct Upload {
+    done: Cell<bool>,
+    frames: Cell<u64>,
+    waits_for_client: Cell<bool>,
+    fault: Cell<Option<Fault>>,
+    abandoned: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Upload {
+    /// Nothing more will come of it.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// Parts that were taken from the client so far.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames.get()
+    }
+
+    /// The endpoint has taken all that the client has sent so far.
+    pub(super) fn waits_for_client(&self) -> bool {
+        self.waits_for_client.get()
+    }
+
+    /// What went wrong on the client's side.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.get()
+    }
+
+    /// Nobody waits for the response any more: breaks the upload off, wherever it is driven.
+    pub(super) fn abandon(&self) {
+        self.abandoned.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    fn poll(
+        &self,
+        body: Pin<&mut dyn Body<Data = Bytes, Error = BodyError>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.abandoned.get() {
+            self.done.set(true);
+            return Poll::Ready(Some(Err(BodyError::abandoned())));
+        }
+        let polled = body.poll_frame(cx);
+        self.waits_for_client.set(polled.is_pending());
+        match &polled {
+            Poll::Pending => {
+                let mut waker = self.waker.borrow_mut();
+                if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                    *waker = Some(cx.waker().clone());
+                }
+            }
+            Poll::Ready(Some(Ok(_))) => self.frames.set(self.frames.get() + 1),
+            Poll::Ready(Some(Err(error))) => {
+                self.fault.set(Some(error.fault));
+                self.done.set(true);
+            }
+            Poll::Ready(None) => self.done.set(true),
+        }
+        // An error here resets an HTTP/2 stream, and this is the code that says that it was not the endpoint's fault.
+        polled.map_err(BodyError::cancelling)
+    }
+}
+
+/// The body of a response: streams as fast as it is read, and no faster.
+///
+/// Ends with an error where the endpoint's did not end well. Dropped early, it closes the connection or resets the stream.
+#[derive(Debug)]
+pub struct UpstreamBody(State);
+
+#[derive(Debug)]
+enum State {
+    /// Nothing more will come.
+    Done,
+    /// All of it came with its head; the connection is in other hands by now.
+    Whole(Bytes),
+    /// Still coming in.
+    Http1(Box<http1::Download>),
+    /// Still coming in.
+    Http2(Box<http2::Download>),
+    /// No body: another protocol.
+    Upgraded(Box<Upgraded>),
+}
+
+impl UpstreamBody {
+    /// The connection of a 101 response, once.
+    pub fn upgraded(&mut self) -> Option<Upgraded> {
+        match std::mem::replace(&mut self.0, State::Done) {
+            State::Upgraded(upgraded) => Some(*upgraded),
+            other => {
+                self.0 = other;
+                None
+            }
+        }
+    }
+
+    pub(super) fn done() -> Self {
+        Self(State::Done)
+    }
+
+    pub(super) fn whole(data: Bytes) -> Self {
+        Self(State::Whole(data))
+    }
+
+    pub(super) fn http1(download: http1::Download) -> Self {
+        Self(State::Http1(Box::new(download)))
+    }
+
+    pub(super) fn http2(download: http2::Download) -> Self {
+        Self(State::Http2(Box::new(download)))
+    }
+
+    pub(super) fn switched(upgraded: Upgraded) -> Self {
+        Self(State::Upgraded(Box::new(upgraded)))
+    }
+}
+
+/// What a download hands to its body.
+pub(super) enum Next {
+    /// A part; more may come.
+    Part(Frame<Bytes>),
+    /// A part, the last one.
+    LastPart(Frame<Bytes>),
+    /// It ended well.
+    End,
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let next = match &mut self.0 {
+            State::Done | State::Upgraded(_) => return Poll::Ready(None),
+            State::Whole(data) => Ok(Next::LastPart(Frame::data(std::mem::take(data)))),
+            State::Http1(download) => std::task::ready!(download.poll(cx)),
+            State::Http2(download) => std::task::ready!(download.poll(cx)),
+        };
+        let (state, frame) = match next {
+            Ok(Next::Part(frame)) => return Poll::Ready(Some(Ok(frame))),
+            Ok(Next::LastPart(frame)) => (State::Done, Some(Ok(frame))),
+            Ok(Next::End) => (State::Done, None),
+            Err(error) => (State::Done, Some(Err(error))),
+        };
+        self.0 = state;
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            State::Done | State::Upgraded(_) => true,
+            State::Whole(_) | State::Http1(_) => false,
+            State::Http2(download) => download.incoming().is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            State::Done | State::Upgraded(_) => SizeHint::with_exact(0),
+            State::Whole(data) => SizeHint::with_exact(data.len() as u64),
+            State::Http1(download) => download.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
+            State::Http2(download) => download.incoming().size_hint(),
+        }
+    }
+}
+
+/// Why a body broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("{fault}")]
+pub struct BodyError {
+    /// What went wrong, and so who is to blame.
+    pub fault: Fault,
+    /// The cause, for the log.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl BodyError {
+    /// Of `fault`, because of `cause`.
+    pub fn new(fault: Fault, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { fault, source: Some(cause.into()) }
+    }
+
+    fn abandoned() -> Self {
+        Self::from(Fault::ClientGone).cancelling()
+    }
+
+    fn cancelling(self) -> Self {
+        Self { fault: self.fault, source: Some(Box::new(h2::Error::from(h2::Reason::CANCEL))) }
+    }
+}
+
+impl From<Fault> for BodyError {
+    fn from(fault: Fault) -> Self {
+        Self { fault, source: None }
+    }
+}
