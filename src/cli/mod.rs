@@ -25,6 +25,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use options::{Global, state_dir};
 
+use crate::demo::app::DemoAppArgs;
+use crate::demo::{self, DemoArgs};
+
 /// A canary proxy: sends an exact share of the traffic to a new version, watches every response, promotes or aborts it
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, max_term_width = 100, after_help = EXAMPLES)]
@@ -63,6 +66,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge recorded traffic: what would have been decided, when and why
     Replay(replay::ReplayArgs),
+    /// Watch weir at work on a small application: promotion, or an abort with `--canary-error-rate 20%`
+    Demo(DemoArgs),
+    /// Serve the demo's application alone, to play with configurations
+    DemoApp(DemoAppArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
@@ -111,13 +118,15 @@ impl Cli {
             Command::History(args) => history::run(args, global),
             Command::Explain(args) => explain::run(args, global),
             Command::Replay(args) => replay::run(args),
+            Command::Demo(args) => demo::run(args, global.style()),
+            Command::DemoApp(args) => demo::app::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
         }
     }
 }
 
-/// Gives every option its variable: `--state-dir` has `WEIR_STATE_DIR`. A switch is off with `0`, `false`, `no` or nothing.
+/// Gives every option its variable, unless it names one: `--state-dir` has `WEIR_STATE_DIR`. A switch is off with `0`, `false`, `no` or nothing.
 ///
 /// Help does not show what variables hold: it would differ from page to page.
 fn with_variables(command: clap::Command) -> clap::Command {
@@ -125,7 +134,7 @@ fn with_variables(command: clap::Command) -> clap::Command {
         let Some(long) = arg.get_long() else { return arg };
         let variable = format!("WEIR_{}", long.to_uppercase().replace('-', "_"));
         let switch = matches!(arg.get_action(), clap::ArgAction::SetTrue);
-        let arg = arg.env(variable).hide_env_values(true);
+        let arg = if arg.get_env().is_some() { arg } else { arg.env(variable) }.hide_env_values(true);
         if switch { arg.value_parser(FalseyValueParser::new()) } else { arg }
     };
     command.mut_args(with_variable).mut_subcommands(with_variables)
