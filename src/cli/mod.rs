@@ -24,6 +24,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use options::{Global, state_dir};
 
+use crate::demo;
+
 /// A canary proxy: sends an exact share of the traffic to a new version, watches every response, promotes or aborts it
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, max_term_width = 100, after_help = EXAMPLES)]
@@ -62,6 +64,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge recorded traffic: what would have been decided, when and why
     Replay(replay::ReplayArgs),
+    /// Watch a canary being promoted or aborted: two versions of an application, visitors, and a weir in front, all here
+    Demo(demo::DemoArgs),
+    /// Serve the demo's application: a greeting, and faults to order
+    DemoApp(demo::app::DemoAppArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
@@ -110,6 +116,8 @@ impl Cli {
             Command::History(args) => history::run(args, global),
             Command::Explain(args) => explain::run(args, global),
             Command::Replay(args) => replay::run(args),
+            Command::Demo(args) => demo::run(args, global.style()),
+            Command::DemoApp(args) => demo::app::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
         }
@@ -137,6 +145,7 @@ pub mod exit {
 
 const EXAMPLES: &str = "\
 Examples:
+  weir demo                           a canary that is promoted before your eyes
   weir check --config weir.yaml       what is wrong with a configuration file
   weir run --config weir.yaml         serve
   weir status -w                      watch the releases of the weir that runs on this machine
