@@ -56,6 +56,7 @@ pub mod proxy;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod simulate;
 pub mod snapshot;
 pub mod socket;
 pub mod split;

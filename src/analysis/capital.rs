@@ -98,9 +98,9 @@ pub(super) enum Routes {
     Unknown,
 }
 
-/// A canary that always fails costs `ln(1/0.3)` a failure in warm-up; with a tenth of the capital six of them convict, with
-/// all of it four would, and everything after the warm-up would have to do with what is left.
-const WARM_UP: f64 = 0.1;
+/// In warm-up a failure is worth at most `ln(1/0.3)`: four convict if all capital is on them, six with this part of it, seven
+/// with a tenth; everything after the warm-up has to do with the rest.
+const WARM_UP: f64 = 0.15;
 
 /// Most canaries that are bad are so from the start: half a nat for them, the rest for what begins later.
 const START: f64 = 0.6;

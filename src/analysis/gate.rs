@@ -5,18 +5,19 @@
 
 use super::cells::middle;
 use super::line::Bet;
-use super::stream::{Stream, Weighing};
+use super::proof::Proof;
+use super::stream::{MOST_IN_FAVOUR, Stream, Weighing};
 use super::{Line, Policy};
 
 /// Proofs that the canary's error rate is within each of a ladder of margins, since the step began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gate {
-    capital: [f64; RUNGS],
+    rungs: [Proof<1>; RUNGS],
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { capital: [1.0; RUNGS] }
+        Self { rungs: [Proof::START; RUNGS] }
     }
 }
 
@@ -27,7 +28,8 @@ impl Gate {
             return;
         }
         for rung in 0..RUNGS {
-            self.capital[rung] = self.with_block(rung, errors, weighing);
+            let gain = gain(rung, errors, weighing);
+            self.rungs[rung].take(&[gain], MOST_IN_FAVOUR / weighing.policy.beta);
         }
     }
 
@@ -40,20 +42,19 @@ impl Gate {
         if line(weighing.policy, rung).at(middle(errors.cell())) >= 1.0 {
             return f64::INFINITY;
         }
-        self.with_block(rung, errors, weighing)
+        self.rungs[rung].worth(&[gain(rung, errors, weighing)])
     }
+}
 
-    fn with_block(&self, rung: usize, errors: &Stream, weighing: &Weighing<'_>) -> f64 {
-        let stable = middle(errors.cell());
-        let line = line(weighing.policy, rung);
-        let counts = errors.counts();
-        if counts.canary == 0 || line.at(stable) >= 1.0 {
-            return self.capital[rung];
-        }
-        let bet = Bet::new(errors.share(weighing).fraction(), line, stable, stable);
-        let gain = bet.gain(counts) / errors.divisor();
-        (self.capital[rung] * libm::exp(gain)).min(MOST / weighing.policy.beta)
+/// The gain of the present block on a rung: 0 where nothing can be told.
+fn gain(rung: usize, errors: &Stream, weighing: &Weighing<'_>) -> f64 {
+    let stable = middle(errors.cell());
+    let line = line(weighing.policy, rung);
+    if errors.counts().canary == 0 || line.at(stable) >= 1.0 {
+        return 0.0;
     }
+    let bet = Bet::new(errors.share(weighing).fraction(), line, stable, stable);
+    bet.gain(errors.counts()) / errors.divisor()
 }
 
 /// The line of a rung: the bad line, its additive part doubled with each rung.
@@ -70,6 +71,3 @@ const WIDEST_MARGIN: f64 = 0.5;
 /// Users that may be hurt at the next weight before it is taken back, and how long that takes.
 const MOST_HURT: f64 = 20.0;
 const REACTION_S: f64 = 2.0;
-
-/// As for promotion: good hours must not outweigh bad minutes.
-const MOST: f64 = 10.0;

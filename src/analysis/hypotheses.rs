@@ -49,6 +49,18 @@ impl Kind {
         }
     }
 
+    /// The parts of the capital that bet by the steady estimate of stable's rate, by the quick one, and on an outage of both.
+    ///
+    /// The quick estimate follows an outage's onset from the second tick on; whoever wants to see in its first tick that
+    /// the canary suffers more must have expected it.
+    pub(super) fn views(self) -> [f64; VIEWS] {
+        match self {
+            Self::Errors => [0.7, 0.2, 0.1],
+            Self::WarmUp => [0.9, 0.1, 0.0],
+            Self::Latency | Self::Route => [0.75, 0.25, 0.0],
+        }
+    }
+
     /// How many points are bet on.
     pub(super) fn alternatives(self) -> usize {
         self.depths().len()
@@ -93,6 +105,9 @@ impl Kind {
 /// Points that are bet on for the canary: twice as good as stable, as good, and nearly on the tolerable line.
 pub(super) const GOOD_ALTERNATIVES: usize = 3;
 
+/// Views of what stable's rate is.
+pub(super) const VIEWS: usize = 3;
+
 /// Most alternatives of a kind.
 pub(super) const MAX_ALTERNATIVES: usize = 7;
 
@@ -102,7 +117,7 @@ const NOTHING_WORSE: f64 = 0.95;
 /// A factor of 2.5 between neighbours: betting on a rate that is 1.6 times off costs a tenth of the growth.
 const ERROR_DEPTHS: [(f64, f64); 7] = even([0.005, 0.0125, 0.03, 0.08, 0.2, 0.45, 0.9]);
 /// A total failure, and one of most requests: anything less may wait until the warm-up is over.
-const WARM_UP_DEPTHS: [(f64, f64); 2] = [(0.4, 0.3), (0.97, 0.7)];
+const WARM_UP_DEPTHS: [(f64, f64); 2] = [(0.4, 0.15), (0.98, 0.85)];
 /// Coarser than for errors: neighbouring bounds differ too, and bet on the same shift.
 const LATENCY_DEPTHS: [(f64, f64); 4] = even([0.02, 0.06, 0.2, 0.6]);
 const ROUTE_DEPTHS: [(f64, f64); 4] = even([0.05, 0.2, 0.6, 0.95]);

@@ -43,6 +43,8 @@ pub struct Judge {
     relevance: Vec<f64>,
     routes: Vec<Stream>,
     route_names: Arc<Vec<String>>,
+    /// Requests and errors of the canary by route, since the start.
+    route_canary: Vec<(u64, u64)>,
     gate: Gate,
     evidence: Evidence,
     /// Requests and errors since the start, and those of the canary since its weight was raised to the present one.
@@ -76,6 +78,7 @@ impl Judge {
             relevance: vec![1.0 / bound_count as f64; bound_count],
             routes: Vec::new(),
             route_names: Arc::default(),
+            route_canary: Vec::new(),
             gate: Gate::default(),
             evidence: Evidence::default(),
             stable: (0, 0),
@@ -249,6 +252,8 @@ impl Judge {
             }
             if let Some(index) = self.route_index(&route.route, place) {
                 self.routes[index].add(&counts(route.stable, route.canary));
+                let seen = &mut self.route_canary[index];
+                *seen = (seen.0 + route.canary.0, seen.1 + route.canary.1);
             }
         }
     }
@@ -266,6 +271,7 @@ impl Judge {
         }
         Arc::make_mut(&mut self.route_names).push(route.to_owned());
         self.routes.push(Stream::new(Kind::Route, self.course.now()));
+        self.route_canary.push((0, 0));
         Some(self.routes.len() - 1)
     }
 

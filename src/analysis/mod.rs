@@ -10,6 +10,7 @@ mod hypotheses;
 mod judge;
 mod line;
 mod policy;
+mod proof;
 mod report;
 mod share;
 mod stream;

@@ -9,8 +9,9 @@ use super::Policy;
 use super::baseline::Baseline;
 use super::cells::{cell, middle};
 use super::dispersion::Dispersion;
-use super::hypotheses::{GOOD_ALTERNATIVES, Kind, MAX_ALTERNATIVES};
+use super::hypotheses::{GOOD_ALTERNATIVES, Kind, MAX_ALTERNATIVES, VIEWS};
 use super::line::Counts;
+use super::proof::Proof;
 use super::share::{is_plausible, seen_share};
 use super::tables::{Share, Table};
 
@@ -41,14 +42,14 @@ pub(super) enum Trust {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream {
     kind: Kind,
-    /// What is bet by the steady and by the quick estimate of stable's rate, by alternative.
-    against: [[f64; MAX_ALTERNATIVES]; 2],
+    /// What is bet by each view of stable's rate, by alternative.
+    against: [[f64; MAX_ALTERNATIVES]; VIEWS],
     /// Capital that joins with the next block.
     joining: f64,
     /// Capital on "not bad", since the step began.
-    in_favour: [f64; GOOD_ALTERNATIVES],
+    in_favour: Proof<GOOD_ALTERNATIVES>,
     counts: Counts,
-    cells: [u8; 2],
+    cells: [u8; VIEWS],
     divisor: f64,
     began: i64,
     baseline: Baseline,
@@ -60,11 +61,11 @@ impl Stream {
     pub(super) fn new(kind: Kind, now: i64) -> Self {
         Self {
             kind,
-            against: [[0.0; MAX_ALTERNATIVES]; 2],
+            against: [[0.0; MAX_ALTERNATIVES]; VIEWS],
             joining: 0.0,
-            in_favour: START_IN_FAVOUR,
+            in_favour: Proof::START,
             counts: Counts::default(),
-            cells: [0; 2],
+            cells: [0; VIEWS],
             divisor: 1.0,
             began: now,
             baseline: Baseline::default(),
@@ -81,13 +82,13 @@ impl Stream {
     pub(super) fn withdraw(&mut self) -> f64 {
         let capital = self.joining + self.against.iter().flatten().sum::<f64>();
         self.joining = 0.0;
-        self.against = [[0.0; MAX_ALTERNATIVES]; 2];
+        self.against = [[0.0; MAX_ALTERNATIVES]; VIEWS];
         capital
     }
 
     /// Begins the proof that the canary is not bad anew.
     pub(super) fn restart_in_favour(&mut self) {
-        self.in_favour = START_IN_FAVOUR;
+        self.in_favour = Proof::START;
     }
 
     /// Counts more of the present block.
@@ -140,10 +141,10 @@ impl Stream {
         if self.kind.cannot_be_bad(weighing.policy, middle(self.cells[0])) {
             return f64::INFINITY;
         }
-        if favour == Favour::Ignored {
-            return self.in_favour.iter().sum();
+        if favour == Favour::Ignored || self.counts.canary == 0 {
+            return self.in_favour.standing();
         }
-        self.after_block_in_favour(weighing).iter().sum()
+        self.in_favour.worth(&self.gains_in_favour(weighing))
     }
 
     /// Whether there is capital on a block in which the canary took part.
@@ -171,25 +172,32 @@ impl Stream {
             }
         }
         if favour == Favour::Gathered && self.counts.canary > 0 {
-            self.in_favour = self.after_block_in_favour(weighing);
+            let gains = self.gains_in_favour(weighing);
+            self.in_favour.take(&gains, MOST_IN_FAVOUR / weighing.policy.beta);
         }
     }
 
-    fn gains_against(&self, weighing: &Weighing<'_>) -> [[f64; MAX_ALTERNATIVES]; 2] {
+    fn gains_against(&self, weighing: &Weighing<'_>) -> [[f64; MAX_ALTERNATIVES]; VIEWS] {
         let share = self.share(weighing);
-        let steady = share.against(self.kind, self.cells[0]).map(|bet| bet.gain(&self.counts) / self.divisor);
-        if self.cells[1] == self.cells[0] {
-            return [steady, steady];
+        let mut gains = [[0.0; MAX_ALTERNATIVES]; VIEWS];
+        for view in 0..VIEWS {
+            if view > 0 && self.cells[view] == self.cells[0] {
+                gains[view] = gains[0];
+                continue;
+            }
+            let bets = share.against(self.kind, self.cells[view]);
+            for (index, gain) in gains[view].iter_mut().enumerate().take(self.kind.alternatives()) {
+                if self.against[view][index] > 0.0 {
+                    *gain = bets[index].gain(&self.counts) / self.divisor;
+                }
+            }
         }
-        [steady, share.against(self.kind, self.cells[1]).map(|bet| bet.gain(&self.counts) / self.divisor)]
+        gains
     }
 
-    fn after_block_in_favour(&self, weighing: &Weighing<'_>) -> [f64; GOOD_ALTERNATIVES] {
+    fn gains_in_favour(&self, weighing: &Weighing<'_>) -> [f64; GOOD_ALTERNATIVES] {
         let bets = self.share(weighing).in_favour(self.kind, self.cells[0]);
-        std::array::from_fn(|i| {
-            let gain = bets[i].gain(&self.counts) / self.divisor;
-            (self.in_favour[i] * libm::exp(gain)).min(MOST_IN_FAVOUR / weighing.policy.beta)
-        })
+        bets.map(|bet| bet.gain(&self.counts) / self.divisor)
     }
 
     /// The cell of the steady estimate on which the present block's bets rest.
@@ -216,10 +224,10 @@ impl Stream {
         if self.counts.requests() > 0 {
             return;
         }
-        self.cells = [cell(self.baseline.steady()), cell(self.baseline.quick())];
+        self.cells = [cell(self.baseline.steady()), cell(self.baseline.quick()), cell(OUTAGE_RATE)];
         self.divisor = self.dispersion.divisor();
         if self.joining > 0.0 {
-            for (part, capitals) in BASELINE_PRIOR.iter().zip(&mut self.against) {
+            for (part, capitals) in self.kind.views().iter().zip(&mut self.against) {
                 for (index, capital) in capitals.iter_mut().enumerate().take(self.kind.alternatives()) {
                     *capital += self.joining * part * self.kind.prior(index);
                 }
@@ -273,10 +281,8 @@ impl Worth {
     }
 }
 
-/// Three quarters bet on the steady estimate, a quarter on the one that follows the onset of an outage.
-const BASELINE_PRIOR: [f64; 2] = [0.75, 0.25];
-
-const START_IN_FAVOUR: [f64; GOOD_ALTERNATIVES] = [1.0 / GOOD_ALTERNATIVES as f64; GOOD_ALTERNATIVES];
+/// Stable failing at this rate: the view of those who expect an outage in the next tick.
+const OUTAGE_RATE: f64 = 0.2;
 
 /// A block is given up when so many canary requests are missing in it: chance alone does that once in 9 million blocks.
 const LONGEST_WAIT: f64 = 16.0;

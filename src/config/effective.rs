@@ -39,26 +39,16 @@ pub enum Origin {
 
 /// Every value that is in force with `loaded`.
 pub fn effective(loaded: &Loaded) -> Effective {
+    let mut value = redacted(&loaded.file);
     let rows = defaults::table();
-    let value = filled(&loaded.file, &rows);
+    for row in &rows {
+        let keys: Vec<&str> = row.path.split('.').collect();
+        fill(&mut value, &keys, row);
+    }
     let mut entries = Vec::new();
     let source = Source { loaded, rows: &rows };
     source.flatten(&value, &loaded.root(), &mut Vec::new(), &mut entries);
     Effective(entries)
-}
-
-/// The configuration as JSON with every value in force, and secrets replaced.
-pub fn in_force(file: &File) -> Value {
-    filled(file, &defaults::table())
-}
-
-fn filled(file: &File, rows: &[Row]) -> Value {
-    let mut value = redacted(file);
-    for row in rows {
-        let keys: Vec<&str> = row.path.split('.').collect();
-        fill(&mut value, &keys, row);
-    }
-    value
 }
 
 /// The configuration as JSON, with secrets replaced.
@@ -226,7 +216,7 @@ const REDACTED: &str = "(redacted)";
 const SECRETS: [&str; 7] = ["authorization", "cookie", "key", "password", "secret", "session", "token"];
 
 /// What is wider does not widen its column.
-const WIDE: usize = 56;
+const WIDE: usize = 48;
 
 #[cfg(test)]
 mod tests;

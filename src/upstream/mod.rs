@@ -14,7 +14,7 @@ mod http2;
 mod io;
 mod pool;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod timer;
 pub mod tls;
 mod upstreams;

@@ -149,3 +149,59 @@ pub(crate) async fn read_all<S: AsyncRead + Unpin>(stream: &mut S) -> Bytes {
     while let Ok(1..) = stream.read_buf(&mut all).await {}
     all.freeze()
 }
+
+/// An authority of our own, in memory and in a file.
+pub(crate) struct Authority {
+    pub(crate) folder: tempfile::TempDir,
+    issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        Self { folder, issuer: rcgen::Issuer::new(params, key) }
+    }
+
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a certificate for `host` and its key to NAME.pem and NAME.key.
+    pub(crate) fn issue(&self, name: &str, host: &str) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        std::fs::write(self.file(&format!("{name}.pem")), certificate.pem()).unwrap();
+        std::fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
+    }
+
+    /// A server for `host`, which asks for a certificate of this authority if `ask` says so.
+    pub(crate) fn server(&self, host: &str, alpn: &[&[u8]], ask: bool) -> tokio_rustls::TlsAcceptor {
+        use rustls_pki_types::pem::PemObject;
+        self.issue("server", host);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let chain = vec![rustls_pki_types::CertificateDer::from_pem_file(self.file("server.pem")).unwrap()];
+        let key = rustls_pki_types::PrivateKeyDer::from_pem_file(self.file("server.key")).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(rustls_pki_types::CertificateDer::from_pem_file(self.file("ca.pem")).unwrap()).unwrap();
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let builder =
+            rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = if ask {
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        } else {
+            builder.with_no_client_auth()
+        };
+        let mut config = builder.with_single_cert(chain, key).unwrap();
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        Arc::new(config).into()
+    }
+
+    pub(crate) fn client(&self, alpn: super::tls::Alpn) -> Arc<rustls::ClientConfig> {
+        super::tls::client_config(Some(&self.file("ca.pem")), None, alpn).unwrap()
+    }
+}

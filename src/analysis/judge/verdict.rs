@@ -48,8 +48,12 @@ impl Judge {
         }
     }
 
+    /// The route that nearly all of the canary's errors lie on, if it is but a small part of the traffic.
     fn guilty_route(&self) -> Option<String> {
-        None
+        let (requests, errors) = self.route_canary.iter().fold((0, 0), |sum, route| (sum.0 + route.0, sum.1 + route.1));
+        let guilty = |&(n, e): &(u64, u64)| e >= 3 && e * 5 >= errors * 4 && n * 3 <= requests;
+        let place = self.route_canary.iter().position(guilty)?;
+        Some(self.route_names[place].clone())
     }
 
     fn against(&self) -> impl Iterator<Item = (&Stream, Option<Weighing<'_>>)> {
@@ -100,7 +104,12 @@ impl Judge {
         }
         let passes = match next {
             None => report.verdict == Verdict::Pass,
-            Some(_) => obstacle.is_none() && tick.canary.requests > 0 && proof >= log_promote_limit,
+            Some(_) => {
+                obstacle.is_none()
+                    && self.evidence.at_stake <= 0.0
+                    && tick.canary.requests > 0
+                    && proof >= log_promote_limit
+            }
         };
         if passes {
             report.next = Verdict::Pass;

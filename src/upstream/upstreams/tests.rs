@@ -12,7 +12,7 @@ use http::Request;
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
 use super::super::testing::{Bench, always, backend, endpoint, read_all, read_head, request, run, text};
 use super::super::{BodyError, RequestBody, Reuse, Sent, UpstreamBody};
@@ -151,8 +151,7 @@ fn a_connection_that_was_closed_while_idle_is_passed_over() {
         assert_eq!(bench.get_text("/").await.0, 200);
         close_now.notify_one();
         has_closed.notified().await;
-        // The runtime hears of the end of it when it next looks at its sockets.
-        tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // The runtime hears of the end of it when it next looks at its sockets, which it does before a timer fires.
         tokio::time::sleep(Duration::from_millis(1)).await;
         let response = bench.send(post(RequestBody::empty()), Reuse::Any).await.unwrap();
         assert_eq!(text(response).await, "ok");
@@ -508,9 +507,8 @@ fn a_body_that_is_dropped_early_closes_its_connection() {
 fn nobody_reads_so_nothing_is_buffered() {
     run(async {
         let sent = Rc::new(Cell::new(0));
-        let (stalled, stall) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+        let stall = Rc::new(Notify::new());
         let (count, has_stalled) = (sent.clone(), stall.clone());
-        drop(stalled);
         let address = endpoint(move |mut stream, _| {
             let (count, stall) = (count.clone(), stall.clone());
             async move {
@@ -533,33 +531,22 @@ fn nobody_reads_so_nothing_is_buffered() {
         let mut body = bench.get("/").await.unwrap().into_body();
         next(&mut body).await.unwrap().unwrap();
         has_stalled.notified().await;
-        // What the kernel holds of both sides' buffers is not ours; what we hold comes without it.
-        let mut held = 0;
-        while let Poll::Ready(Some(Ok(frame))) = poll_once(&mut body).await {
-            held += frame.into_data().unwrap().len();
-            if held > 32 << 20 {
-                break;
-            }
-        }
-        assert!(sent.get() < 32 << 20, "the endpoint could send {} bytes to nobody", sent.get());
+        // Most of it is in the kernel's buffers of both sides, which grow to a few megabytes.
+        assert!(sent.get() < 16 << 20, "the endpoint could send {} bytes to nobody", sent.get());
     });
-}
-
-async fn poll_once(body: &mut UpstreamBody) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await
 }
 
 #[test]
 fn beyond_max_connections_requests_wait_in_line_and_beyond_max_pending_they_fail() {
     run(async {
-        let gate = Rc::new(Notify::new());
+        let gate = Rc::new(Semaphore::new(0));
         let open = gate.clone();
         let address = endpoint(move |mut stream, number| {
             let gate = gate.clone();
             async move {
                 assert_eq!(number, 0, "one connection is the limit");
                 while read_head(&mut stream).await.is_some() {
-                    gate.notified().await;
+                    gate.acquire().await.unwrap().forget();
                     stream.write_all(OK.as_bytes()).await.unwrap();
                 }
             }
@@ -574,17 +561,7 @@ fn beyond_max_connections_requests_wait_in_line_and_beyond_max_pending_they_fail
         let overflow = async {
             // Polled last: one is on its way and two wait.
             assert_eq!(bench.get("/").await.unwrap_err().fault, Fault::Overflow);
-            for _ in 0..3 {
-                open.notify_one();
-                tokio::task::yield_now().await;
-                while order.get() == 0 {
-                    tokio::task::yield_now().await;
-                }
-            }
-            while order.get() < 3 {
-                open.notify_one();
-                tokio::task::yield_now().await;
-            }
+            open.add_permits(3);
         };
         tokio::join!(biased; one(0), one(1), one(2), overflow);
         assert_eq!(bench.counts(), (1, 1));
