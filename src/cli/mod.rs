@@ -25,8 +25,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use options::{Global, state_dir};
 
-use crate::demo::app::DemoAppArgs;
-use crate::demo::{self, DemoArgs};
+use crate::demo;
 
 /// A canary proxy: sends an exact share of the traffic to a new version, watches every response, promotes or aborts it
 #[derive(Debug, Parser)]
@@ -66,10 +65,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge recorded traffic: what would have been decided, when and why
     Replay(replay::ReplayArgs),
-    /// Watch weir at work on a small application: promotion, or an abort with `--canary-error-rate 20%`
-    Demo(DemoArgs),
-    /// Serve the demo's application alone, to play with configurations
-    DemoApp(DemoAppArgs),
+    /// Watch a canary being promoted or aborted: two versions of an application, visitors, and a weir in front, all here
+    Demo(demo::DemoArgs),
+    /// Serve the demo's application: a greeting, and faults to order
+    DemoApp(demo::app::DemoAppArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
@@ -156,6 +155,7 @@ pub mod exit {
 
 const EXAMPLES: &str = "\
 Examples:
+  weir demo                           a canary that is promoted before your eyes
   weir check --config weir.yaml       what is wrong with a configuration file
   weir run --config weir.yaml         serve
   weir status -w                      watch the releases of the weir that runs on this machine

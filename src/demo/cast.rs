@@ -59,13 +59,13 @@ releases:
     stable: hello-v1
     canary: hello-v2
     steps:
-      - {{ weight: 1%, atLeast: 6s }}
-      - {{ weight: 5%, atLeast: 6s }}
-      - {{ weight: 25%, atLeast: 6s }}
-      - {{ weight: 50%, atLeast: 6s }}
+      - {{ weight: 1%, atLeast: 10s }}
+      - {{ weight: 5%, atLeast: 10s }}
+      - {{ weight: 25%, atLeast: 10s }}
+      - {{ weight: 50%, atLeast: 10s }}
     analysis:
       warmUp: 3s
-      minimumTime: 30s
+      minimumTime: 45s
 admin:
   address: 127.0.0.1:0
 proxy:

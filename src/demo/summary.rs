@@ -92,20 +92,18 @@ fn visitors(seen: &Seen, lasted: Duration) -> Vec<String> {
 }
 
 fn hurt(seen: &Seen) -> String {
-    if seen.hurt() == 0 {
-        return "Nobody saw an error.".to_owned();
-    }
-    let parts = [
-        (seen.failed_gets, "GET requests"),
-        (seen.failed_posts, "POST requests, which are not repeated because they may have had an effect"),
+    let reasons = [
+        (seen.failed_gets, "on a GET request"),
+        (seen.failed_posts, "on a POST request, which weir does not repeat because it may have had an effect"),
         (seen.unanswered, "without any answer"),
     ];
-    let parts: Vec<_> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", format::count(*count)))
-        .collect();
-    format!("{} saw an error: {}.", format::count(seen.hurt()), parts.join("; "))
+    let some = reasons.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<_> = some.map(|(count, reason)| format!("{} {reason}", format::count(*count))).collect();
+    match seen.hurt() {
+        0 => "Nobody saw an error.".to_owned(),
+        1 => format!("One visitor saw an error: {}.", parts.join("; ")),
+        many => format!("{} visitors saw an error: {}.", format::count(many), parts.join("; ")),
+    }
 }
 
 /// What to type for the scenes that this run did not show, each below what it shows.
@@ -117,8 +115,8 @@ fn next(args: &DemoArgs, style: &Style) -> Vec<String> {
     let scenes = [
         (failing, "A canary that fails one request in five", "demo --canary-error-rate 20%"),
         (slow, "A canary that has become slow", "demo --canary-latency 300ms"),
-        (late, "A canary that breaks on its way", "demo --canary-breaks-at 20s"),
-        (outage, "An outage of what both versions need: not the canary's fault", "demo --shared-outage-at 15s"),
+        (late, "A canary that breaks on its way", "demo --canary-breaks-at 30s"),
+        (outage, "An outage of what both versions need: not the canary's fault", "demo --shared-outage-at 20s"),
         (false, "Your own services", "run --config config/weir.yaml"),
     ];
     let unseen = scenes.iter().filter(|(played, ..)| !played);

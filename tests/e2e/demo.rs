@@ -9,7 +9,13 @@ use super::weir::command;
 /// `weir demo` with `arguments`, whose temporary files are in `dir`.
 fn demo(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = command(dir);
-    command.arg("demo").args(arguments).env("TMPDIR", dir).env_remove("CARGO").stderr(Stdio::piped());
+    command
+        .arg("demo")
+        .args(arguments)
+        .env("TMPDIR", dir)
+        .env("LC_ALL", "C")
+        .env_remove("CARGO")
+        .stderr(Stdio::piped());
     command
 }
 

@@ -86,7 +86,7 @@ fn an_abort_says_how_many_were_hurt_how_and_how_many_were_not() {
     let sights = [(GET, HELLO, true), (GET, HELLO, true), (POST, Sight::Failure, true), (GET, Sight::NoAnswer, false)];
     let text = text(&args(), End::Decided, &history, &seen(&sights)).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("The canary was aborted after 3s."), "{text}");
-    assert!(text.contains("2 saw an error: 1 POST requests, which are not repeated"), "{text}");
+    assert!(text.contains("2 visitors saw an error: 1 on a POST request, which weir does not repeat"), "{text}");
     assert!(text.contains("1 without any answer."), "{text}");
     assert!(text.contains("2 more would have seen one"), "{text}");
 }
