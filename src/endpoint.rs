@@ -4,8 +4,6 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::health::outlier::Ejection;
-
 /// An address that answers for a backend. Shared by every snapshot that contains it.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -42,5 +40,28 @@ impl Endpoint {
     /// Whether it takes requests: its probes are good, and it is not ejected.
     pub fn is_available(&self, now: Duration) -> bool {
         self.probed_healthy.load(Ordering::Relaxed) && !self.ejection.is_ejected(now)
+    }
+}
+
+/// Passive ejection: an endpoint's own state. Written by [`crate::health::outlier`].
+#[derive(Debug, Default)]
+pub struct Ejection {
+    /// Failures since the last success.
+    pub failures: AtomicU32,
+    /// Ejected until this uptime in nanoseconds; in the past, or 0, when not.
+    pub until: AtomicU64,
+    /// How many ejections the next one remembers.
+    pub times: AtomicU32,
+}
+
+impl Ejection {
+    /// Whether the endpoint is left alone at `now`.
+    pub fn is_ejected(&self, now: Duration) -> bool {
+        self.until() > now
+    }
+
+    /// The uptime at which the last ejection ends; 0 when there was none.
+    pub fn until(&self) -> Duration {
+        Duration::from_nanos(self.until.load(Ordering::Relaxed))
     }
 }

@@ -55,6 +55,7 @@ pub mod retry;
 pub mod rollout;
 pub mod route;
 pub mod snapshot;
+pub mod socket;
 pub mod split;
 pub mod stats;
 pub mod telemetry;

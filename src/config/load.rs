@@ -96,7 +96,8 @@ impl Names {
 impl Declared {
     fn of(root: &Node) -> Self {
         let Some(mapping) = root.mapping() else { return Self::default() };
-        let section = |key: &str| mapping.entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node);
+        let section =
+            |key: &str| mapping.entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node);
         let keys = |key: &str| Names {
             names: section(key).and_then(Node::mapping).map_or(Vec::new(), |section| {
                 section.entries.iter().filter_map(|(name, _)| name.text().map(str::to_owned)).collect()

@@ -229,7 +229,8 @@ fn deep_block() -> String {
 
 #[test]
 fn problems_come_in_the_order_of_the_file() {
-    let text = "listeners: [{ name: web, address: x, foo: 1 }, { name: web }]\nroutes: [{ backend: a, timeout: 5 }]\nfoo: 1\n";
+    let text =
+        "listeners: [{ name: web, address: x, foo: 1 }, { name: web }]\nroutes: [{ backend: a, timeout: 5 }]\nfoo: 1\n";
     let problems = parse(Path::new("weir.yaml"), text.to_owned()).unwrap_err();
     let places: Vec<_> = problems.list.iter().filter_map(|p| p.place.as_ref()).map(|p| (p.line, p.column)).collect();
     assert!(places.is_sorted() && places.len() >= 5, "{places:?}");

@@ -56,7 +56,9 @@ impl Watch {
         let events = Arc::new(Notify::new());
         let bell = events.clone();
         let watcher = notify::recommended_watcher(move |_| bell.notify_one());
-        let watcher = watcher.inspect_err(|error| tracing::warn!(%error, "no file events: looking for changes now and then")).ok();
+        let watcher = watcher
+            .inspect_err(|error| tracing::warn!(%error, "no file events: looking for changes now and then"))
+            .ok();
         let mut watch =
             Self { files: BTreeSet::new(), digests: BTreeMap::new(), events, watcher, watched: BTreeSet::new() };
         watch.follow(files);

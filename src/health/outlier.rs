@@ -4,10 +4,10 @@
 //! judge, and the backend's share of the traffic stays what it was.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Ejection, Endpoint};
 use crate::types::Ratio;
 
 /// When endpoints are ejected.
@@ -22,24 +22,6 @@ pub struct OutlierPolicy {
     pub ejection: Duration,
     /// The largest part of a backend's endpoints ejected at once; at least one endpoint always stays.
     pub max_ejected: Ratio,
-}
-
-/// An endpoint's own state.
-#[derive(Debug, Default)]
-pub struct Ejection {
-    /// Failures since the last success.
-    pub failures: AtomicU32,
-    /// Ejected until this uptime in nanoseconds; in the past, or 0, when not.
-    pub until: AtomicU64,
-    /// How many ejections the next one remembers.
-    pub times: AtomicU32,
-}
-
-impl Ejection {
-    /// Whether the endpoint is left alone at `now`.
-    pub fn is_ejected(&self, now: Duration) -> bool {
-        self.until.load(Relaxed) > nanos(now)
-    }
 }
 
 /// What a request says of its endpoint.
@@ -113,8 +95,8 @@ fn has_room(policy: &OutlierPolicy, endpoints: &[Arc<Endpoint>], which: &Endpoin
 
 /// The earlier ejections that still count at `now`.
 fn remembered(policy: &OutlierPolicy, state: &Ejection, now: Duration) -> u32 {
-    let well = nanos(now).saturating_sub(state.until.load(Relaxed));
-    let forgotten = well.checked_div(nanos(policy.ejection)).unwrap_or(u64::MAX);
+    let well = now.saturating_sub(state.until());
+    let forgotten = nanos(well).checked_div(nanos(policy.ejection)).unwrap_or(u64::MAX);
     state.times.load(Relaxed).saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
 }
 

@@ -6,12 +6,13 @@
 //! read is ever guessed at.
 //!
 //! [`head`] turns bytes into a request or response head, [`framing`] says how its body is delimited, [`body`] takes bodies
-//! off the wire and [`encode`] puts heads and bodies on it.
+//! off the wire, [`encode`] writes heads and [`outbox`] bodies.
 
 pub mod body;
 pub mod encode;
 pub mod framing;
 pub mod head;
+pub mod outbox;
 
 /// Why bytes are not HTTP/1.1, or not such that weir forwards them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

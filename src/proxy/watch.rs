@@ -1,127 +1,126 @@
-//! Whether an exchange stands still, and at whose door that lies.
+//! One clock for all connections of a worker: deadlines without a timer each, and the call to drain.
 //!
-//! The parts of an exchange note what they wait for; the worker looks at all its exchanges now and then. So an exchange that
-//! moves on costs a counter, and no timer is set and taken back for every piece of a body. What is late by the look's
-//! interval (see [`super::registry`]) is minutes by default.
+//! Timers of the runtime cost a lock and a place in a wheel for each request, and memory for each idle connection. A worker
+//! has thousands of connections whose timeouts are seconds: it looks at all of them ten times a second instead.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::outcome::Fault;
+/// How often a worker looks at its deadlines: the most that a timeout is late.
+pub(crate) const RESOLUTION: Duration = Duration::from_millis(100);
 
-/// The progress of one exchange.
+/// The deadlines of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// Milliseconds since the worker began, as of the last tick.
+    now: Cell<u64>,
+    draining: Cell<bool>,
+    slots: RefCell<Vec<Option<Rc<Slot>>>>,
+    free: RefCell<Vec<usize>>,
+}
+
 #[derive(Debug)]
-pub(super) struct Watch {
-    steps: Cell<u64>,
-    steps_seen: Cell<u64>,
-    still_since: Cell<Duration>,
-    upload: Cell<Upload>,
-    download: Cell<Download>,
-    given_up: Cell<Option<Fault>>,
-    task: RefCell<Option<Waker>>,
+struct Slot {
+    deadline: Cell<u64>,
+    waker: RefCell<Option<Waker>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Upload {
-    /// Nobody waits for the client's body.
-    Calm,
-    /// The upstream would take more of it.
-    Awaited,
+/// One connection's deadline. Dropping it takes it off the watch.
+#[derive(Debug)]
+pub(crate) struct Deadline {
+    watch: Rc<Watch>,
+    index: usize,
+    slot: Rc<Slot>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Download {
-    /// No response head yet: its timers are the upstream's.
-    Head,
-    /// More of the body is awaited.
-    Awaited,
-    /// The client has not taken what is there.
-    Offered,
-}
+const NEVER: u64 = u64::MAX;
 
 impl Watch {
-    /// Begins at `now`.
-    pub(super) fn new(now: Duration) -> Self {
-        Self {
-            steps: Cell::new(0),
-            steps_seen: Cell::new(0),
-            still_since: Cell::new(now),
-            upload: Cell::new(Upload::Calm),
-            download: Cell::new(Download::Head),
-            given_up: Cell::new(None),
-            task: RefCell::new(None),
+    /// A deadline that is not set.
+    pub(crate) fn deadline(self: &Rc<Self>) -> Deadline {
+        let slot = Rc::new(Slot { deadline: Cell::new(NEVER), waker: RefCell::new(None) });
+        let mut slots = self.slots.borrow_mut();
+        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            slots.push(None);
+            slots.len() - 1
+        });
+        slots[index] = Some(slot.clone());
+        Deadline { watch: self.clone(), index, slot }
+    }
+
+    /// Connections on the watch.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.borrow().len() - self.free.borrow().len()
+    }
+
+    /// Tells the time, as long since the worker began, and wakes whoever is past its deadline.
+    pub(crate) fn tick(&self, now: Duration) {
+        let now = u64::try_from(now.as_millis()).unwrap_or(NEVER - 1);
+        self.now.set(now);
+        for slot in self.slots.borrow().iter().flatten().filter(|slot| slot.deadline.get() <= now) {
+            slot.wake();
         }
     }
 
-    /// The client's body was asked for more, and had some (or ended).
-    pub(super) fn upload_moved(&self) {
-        self.upload.set(Upload::Calm);
-        self.step();
-    }
-
-    /// The client's body was asked for more, and has none yet.
-    pub(super) fn upload_awaited(&self) {
-        self.upload.set(Upload::Awaited);
-    }
-
-    /// A piece of the response was handed to the client's connection.
-    pub(super) fn download_moved(&self) {
-        self.download.set(Download::Offered);
-        self.step();
-    }
-
-    /// The response was asked for more, and has none yet.
-    pub(super) fn download_awaited(&self) {
-        if self.download.replace(Download::Awaited) != Download::Awaited {
-            self.step();
+    /// Calls all connections to end when they can.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        for slot in self.slots.borrow().iter().flatten() {
+            slot.wake();
         }
     }
 
-    fn step(&self) {
-        self.steps.set(self.steps.get().wrapping_add(1));
+    /// Whether connections are called to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
     }
+}
 
-    /// Looks at `now` whether nothing has moved for `idle`, and whose fault that is.
-    pub(super) fn look(&self, now: Duration, idle: Duration) -> Option<Fault> {
-        if self.steps.get() != self.steps_seen.replace(self.steps.get()) {
-            self.still_since.set(now);
-            return None;
-        }
-        if self.given_up.get().is_some() || now.saturating_sub(self.still_since.get()) < idle {
-            return None;
-        }
-        match (self.download.get(), self.upload.get()) {
-            (Download::Head, Upload::Calm) => None,
-            (Download::Head, Upload::Awaited) | (Download::Offered, _) => Some(Fault::ClientTimeout),
-            (Download::Awaited, _) => Some(Fault::UpstreamIdle),
+impl Slot {
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow_mut().take() {
+            waker.wake();
         }
     }
+}
 
-    /// Ends the exchange with `fault`, as soon as its task looks.
-    pub(super) fn give_up(&self, fault: Fault) {
-        self.given_up.set(Some(fault));
-        if let Some(task) = self.task.borrow_mut().take() {
-            task.wake();
-        }
+impl Deadline {
+    /// Sets it to `after` from now; it comes up to [`RESOLUTION`] late, never early.
+    pub(crate) fn set(&self, after: Duration) {
+        let after = after.saturating_add(RESOLUTION).as_millis();
+        self.slot.deadline.set(self.watch.now.get().saturating_add(u64::try_from(after).unwrap_or(NEVER)));
     }
 
-    /// Why the exchange was given up, if it was.
-    pub(super) fn fault(&self) -> Option<Fault> {
-        self.given_up.get()
+    /// Sets it to never.
+    pub(crate) fn clear(&self) {
+        self.slot.deadline.set(NEVER);
     }
 
-    /// Ready when the exchange has been given up. The task is woken when that happens later.
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Fault> {
-        if let Some(fault) = self.given_up.get() {
-            return Poll::Ready(fault);
+    /// Whether it has passed; else the task is woken when it does, and when draining begins.
+    pub(crate) fn poll_passed(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.slot.deadline.get() <= self.watch.now.get() {
+            return Poll::Ready(());
         }
-        let mut task = self.task.borrow_mut();
-        match task.as_mut() {
+        let mut waker = self.slot.waker.borrow_mut();
+        match waker.as_mut() {
             Some(known) => known.clone_from(cx.waker()),
-            None => *task = Some(cx.waker().clone()),
+            None => *waker = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// Whether connections are called to end.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.watch.is_draining()
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.watch.slots.borrow_mut()[self.index] = None;
+        self.watch.free.borrow_mut().push(self.index);
     }
 }
 

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::io::Upgraded;
 use super::{http1, http2};
@@ -187,8 +186,8 @@ pub struct UpstreamBody(State);
 enum State {
     /// Nothing more will come.
     Done,
-    /// All of it has been read from its connection, which is in other hands by now.
-    Read(Incoming),
+    /// All of it came with its head; the connection is in other hands by now.
+    Whole(Bytes),
     /// Still coming in.
     Http1(Box<http1::Download>),
     /// Still coming in.
@@ -213,8 +212,8 @@ impl UpstreamBody {
         Self(State::Done)
     }
 
-    pub(super) fn read(incoming: Incoming) -> Self {
-        Self(State::Read(incoming))
+    pub(super) fn whole(data: Bytes) -> Self {
+        Self(State::Whole(data))
     }
 
     pub(super) fn http1(download: http1::Download) -> Self {
@@ -247,7 +246,7 @@ impl Body for UpstreamBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = match &mut self.0 {
             State::Done | State::Upgraded(_) => return Poll::Ready(None),
-            State::Read(incoming) => http1::poll_read(incoming),
+            State::Whole(data) => Ok(Next::LastPart(Frame::data(std::mem::take(data)))),
             State::Http1(download) => std::task::ready!(download.poll(cx)),
             State::Http2(download) => std::task::ready!(download.poll(cx)),
         };
@@ -264,8 +263,7 @@ impl Body for UpstreamBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             State::Done | State::Upgraded(_) => true,
-            State::Read(incoming) => incoming.is_end_stream(),
-            State::Http1(download) => download.incoming().is_end_stream(),
+            State::Whole(_) | State::Http1(_) => false,
             State::Http2(download) => download.incoming().is_end_stream(),
         }
     }
@@ -273,8 +271,8 @@ impl Body for UpstreamBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             State::Done | State::Upgraded(_) => SizeHint::with_exact(0),
-            State::Read(incoming) => incoming.size_hint(),
-            State::Http1(download) => download.incoming().size_hint(),
+            State::Whole(data) => SizeHint::with_exact(data.len() as u64),
+            State::Http1(download) => download.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
             State::Http2(download) => download.incoming().size_hint(),
         }
     }

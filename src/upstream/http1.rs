@@ -1,46 +1,51 @@
-//! HTTP/1.1 to an endpoint: one exchange at a time, driven by the task that needs it.
+//! HTTP/1.1 to an endpoint: one exchange at a time, on the task that needs it.
 //!
 //! No task runs behind a connection. Whoever waits for a response head or reads a body polls the connection as it goes, which
-//! spares two switches between tasks for each request; a connection in the pool is not polled at all.
+//! spares two switches between tasks for each request; a connection in the pool is not polled at all, and holds no buffer.
+//! An answer that has come whole with its head gives the connection back before anybody reads it.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, response};
-use http_body::Body;
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
-use hyper_util::rt::TokioIo;
-use tokio::task::coop::unconstrained;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request};
+use http_body::{Body, Frame};
 use tokio::time::Instant;
 
 use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::Stream;
-use super::error::{SendError, Sent, body_fault, head_fault};
-use super::io::{Io, Meter, Upgraded};
+use super::error::{SendError, Sent};
+use super::io::Upgraded;
 use super::pool::Slot;
 use super::timer::{BodyWait, Deadline, HeadWait, Limits};
-use super::waker::Bell;
+use crate::http1::body::{Decoder, Piece};
+use crate::http1::framing::{Framing, keeps_alive, of_response};
+use crate::http1::head::{self, ResponseHead, take_response};
+use crate::http1::outbox::{Delimited, Outbox};
+use crate::http1::{Http1Error, encode};
 use crate::outcome::Fault;
+use crate::socket;
 
-/// The longest response head, and about the most that is buffered of a body that nobody reads.
-pub(super) const MAX_HEAD: usize = 64 * 1024;
+/// What a response head may hold.
+const HEAD: head::Limits = head::Limits { bytes: 64 * 1024, fields: head::MAX_FIELDS };
+
+/// Informational responses before the response: more are a flood.
+const MAX_INFORMATIONAL: usize = 16;
 
 /// A connection: in the pool, or in the hands of one exchange.
 pub(super) struct Connection {
-    /// `None` once it has ended.
-    conn: Option<http1::Connection<TokioIo<Io>, RequestBody>>,
-    ended: bool,
-    sender: http1::SendRequest<RequestBody>,
-    meter: Rc<Meter>,
-    bell: Arc<Bell>,
-    waker: Waker,
+    stream: Stream,
+    /// Read and not yet understood.
+    input: BytesMut,
+    output: Outbox,
     deadline: Deadline,
+    /// Bytes read in all.
+    received: u64,
     /// Whether it has carried an exchange before.
     used: bool,
     /// Whether another exchange may follow.
@@ -53,25 +58,19 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Speaks HTTP/1.1 over `stream`.
-    pub(super) async fn open(stream: Stream, slot: Slot) -> Result<Box<Self>, hyper::Error> {
-        let meter = Rc::new(Meter::default());
-        let io = TokioIo::new(Io::new(stream, meter.clone()));
-        let (sender, conn) = http1::Builder::new().max_buf_size(MAX_HEAD).handshake(io).await?;
-        let bell = Arc::new(Bell::default());
-        Ok(Box::new(Self {
-            conn: Some(conn),
-            ended: false,
-            sender,
-            meter,
-            waker: Waker::from(bell.clone()),
-            bell,
+    pub(super) fn open(stream: Stream, slot: Slot) -> Box<Self> {
+        Box::new(Self {
+            stream,
+            input: BytesMut::new(),
+            output: Outbox::default(),
             deadline: Deadline::default(),
+            received: 0,
             used: false,
             reusable: true,
             idle_since: Instant::now(),
             kept_for: None,
             slot,
-        }))
+        })
     }
 
     /// Closes it; its place among the endpoint's connections is free for another.
@@ -91,32 +90,32 @@ impl Connection {
 
     /// Whether the other side has closed it, or spoken unasked, while it was in the pool.
     pub(super) fn is_dead(&mut self) -> bool {
-        self.drive();
-        self.ended
+        self.poll_fill(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
-    /// Moves bytes and messages. What it waits for rings the bell: park, or never hear of it.
-    fn drive(&mut self) {
-        self.bell.silence();
-        if let Some(conn) = &mut self.conn
-            && !self.ended
-        {
-            self.ended = Pin::new(conn).poll(&mut Context::from_waker(&self.waker)).is_ready();
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let filled = socket::poll_fill(&mut self.stream, &mut self.input, cx);
+        if let Poll::Ready(Ok(bytes)) = filled {
+            self.received += bytes as u64;
         }
+        filled
     }
 
-    /// Whether the exchange is over on both sides, and the connection has nothing left of it.
-    fn is_idle(&self) -> bool {
-        !self.ended && self.sender.is_ready()
+    /// Changes whenever a byte moves, either way.
+    fn moved(&self) -> u64 {
+        self.received + self.output.sent()
     }
 
-    /// Gives it back to its pool, or closes it when it may not be used again.
+    /// Gives it back to its pool, or closes it when it may not be used again: bytes that nobody asked for are the start of
+    /// an answer to somebody else's request.
     fn release(mut self: Box<Self>) {
-        self.bell.silence();
+        if !self.reusable || !self.input.is_empty() || !self.output.is_empty() {
+            return;
+        }
         self.deadline.clear();
-        if self.reusable
-            && let Some(pool) = self.slot.pool()
-        {
+        if let Some(pool) = self.slot.pool() {
+            self.input = BytesMut::new();
+            self.output.slim();
             self.idle_since = Instant::now();
             pool.put(self);
         }
@@ -125,7 +124,7 @@ impl Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("used", &self.used).field("ended", &self.ended).finish_non_exhaustive()
+        f.debug_struct("Connection").field("used", &self.used).finish_non_exhaustive()
     }
 }
 
@@ -135,118 +134,129 @@ pub(super) async fn exchange(
     request: Request<RequestBody>,
     limits: Limits,
 ) -> Result<Response<UpstreamBody>, SendError> {
-    let upload = request.body().upload();
-    connection.meter.begin();
     let reused = std::mem::replace(&mut connection.used, true);
-    let sending = connection.sender.try_send_request(request);
-    // What resolves it is `drive`, right before it is polled: so it needs no waker, and must not be put off by tokio's
-    // budget, which would count on one.
-    let mut sending = pin!(unconstrained(sending));
+    if reused && connection.is_dead() {
+        return Err(SendError { reused, ..SendError::unsent(Fault::UpstreamClosed, request) });
+    }
+    let (mut parts, body) = request.into_parts();
+    let upload = body.upload();
+    let (sent, received) = (connection.output.sent(), connection.received);
+    let mut sending = Sending::begin(&mut connection.output, &mut parts, body);
     let mut wait = HeadWait::begin(limits, upload.as_deref(), &mut connection.deadline);
-    let head = poll_fn(|cx| poll_head(&mut connection, sending.as_mut(), &mut wait, upload.as_deref(), cx)).await;
-    match head {
-        Ok(Ok(response)) => {
-            connection.meter.head_done();
-            settle(connection, response, upload, limits)
+    let mut informational = 0;
+    let head =
+        poll_fn(|cx| poll_head(&mut connection, &mut sending, &mut wait, &mut informational, upload.as_deref(), cx));
+    match head.await {
+        Ok(head) => settle(connection, &parts.method, head, sending, upload, limits),
+        Err(fault) => {
+            let untouched =
+                connection.output.sent() == sent && upload.as_deref().is_none_or(|upload| upload.frames() == 0);
+            Err(SendError {
+                fault,
+                sent: if untouched { Sent::Nothing } else { Sent::Maybe },
+                reused: reused
+                    && connection.received == received
+                    && matches!(fault, Fault::UpstreamClosed | Fault::UpstreamReset),
+                request: sending
+                    .into_body()
+                    .filter(|_| untouched)
+                    .map(|body| Box::new(Request::from_parts(parts, body))),
+                source: None,
+            })
         }
-        Ok(Err(error)) => Err(failed(&connection, reused, error, upload.as_deref())),
-        Err(fault) => Err(SendError::sent(fault)),
     }
 }
 
-type Sending<'a, F> = Pin<&'a mut tokio::task::coop::Unconstrained<F>>;
-type Head = Result<Result<Response<Incoming>, TrySendError<Request<RequestBody>>>, Fault>;
-
-fn poll_head<F>(
+/// Moves the request out and the head in.
+fn poll_head(
     connection: &mut Connection,
-    mut sending: Sending<'_, F>,
+    sending: &mut Sending,
     wait: &mut HeadWait,
+    informational: &mut usize,
     upload: Option<&Upload>,
     cx: &mut Context<'_>,
-) -> Poll<Head>
-where
-    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>>,
-{
-    let nobody = &mut Context::from_waker(Waker::noop());
-    connection.drive();
-    if let Poll::Ready(result) = sending.as_mut().poll(nobody) {
-        return Poll::Ready(Ok(result));
+) -> Poll<Result<ResponseHead, Fault>> {
+    if let Err(fault) = sending.drive(connection, cx) {
+        return Poll::Ready(Err(fault));
     }
-    if connection.ended {
-        // This gives a request back that waited in vain.
-        connection.conn = None;
-        return match sending.poll(nobody) {
-            Poll::Ready(result) => Poll::Ready(Ok(result)),
-            Poll::Pending => Poll::Ready(Err(Fault::UpstreamClosed)),
-        };
-    }
-    connection.bell.park(cx.waker());
-    wait.poll(cx, upload, connection.meter.written(), &mut connection.deadline).map(Err)
-}
-
-fn failed(
-    connection: &Connection,
-    reused: bool,
-    mut error: TrySendError<Request<RequestBody>>,
-    upload: Option<&Upload>,
-) -> SendError {
-    let request = error.take_message().map(Box::new);
-    let fault = head_fault(error.error(), upload);
-    let untouched = request.is_some() || (connection.meter.written() == 0 && upload.is_none_or(|u| u.frames() == 0));
-    SendError {
-        fault,
-        sent: if untouched { Sent::Nothing } else { Sent::Maybe },
-        reused: reused && connection.meter.read() == 0 && fault == Fault::UpstreamClosed,
-        request,
-        source: Some(Box::new(error.into_error())),
+    loop {
+        match take_response(&mut connection.input, HEAD) {
+            Ok(Some(head)) if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
+                *informational += 1;
+                if *informational > MAX_INFORMATIONAL {
+                    return Poll::Ready(Err(Fault::UpstreamProtocol));
+                }
+                continue;
+            }
+            Ok(Some(head)) => return Poll::Ready(Ok(head)),
+            Ok(None) => {}
+            Err(_) => return Poll::Ready(Err(Fault::UpstreamProtocol)),
+        }
+        match connection.poll_fill(cx) {
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(Fault::UpstreamClosed)),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(Fault::UpstreamReset)),
+            Poll::Pending => return wait.poll(cx, upload, connection.output.sent(), &mut connection.deadline).map(Err),
+        }
     }
 }
 
-/// The head is here: decides what becomes of the connection.
+/// The head is here: decides how the body comes, and what becomes of the connection.
 fn settle(
     mut connection: Box<Connection>,
-    response: Response<Incoming>,
+    method: &Method,
+    mut head: ResponseHead,
+    sending: Sending,
     upload: Option<Rc<Upload>>,
     limits: Limits,
 ) -> Result<Response<UpstreamBody>, SendError> {
-    let (mut parts, incoming) = response.into_parts();
-    parts.extensions.remove::<hyper::upgrade::OnUpgrade>();
-    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-        return switch(connection, parts);
+    let protocol = |_: Http1Error| SendError::sent(Fault::UpstreamProtocol);
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return if sending.is_done() { Ok(switch(*connection, head)) } else { Err(SendError::sent(Fault::BadUpgrade)) };
     }
-    connection.reusable = tidy(&mut parts, &incoming);
-    connection.kept_for = kept_for(&parts.headers);
-    let body = if connection.is_idle() {
-        connection.release();
-        UpstreamBody::read(incoming)
-    } else if connection.ended {
-        UpstreamBody::read(incoming)
-    } else if incoming.is_end_stream() {
-        // The answer is complete and the request is not: what is left of it would be mistaken for the next one.
-        UpstreamBody::done()
-    } else {
-        let wait = BodyWait::default();
-        UpstreamBody::http1(Download { incoming, connection: Some(connection), upload, idle: limits.idle, wait })
+    let framing = of_response(method, head.status, head.version, &head.headers).map_err(protocol)?;
+    connection.reusable = tidy(&mut head, framing);
+    connection.kept_for = kept_for(&head.headers);
+    let mut decoder = Decoder::new(framing);
+    let body = match decoder.next(&mut connection.input).map_err(protocol)? {
+        Piece::End => {
+            // When the request is not complete either, what is left of it would be mistaken for the next one.
+            if sending.is_done() {
+                connection.release();
+            }
+            UpstreamBody::done()
+        }
+        Piece::Data(data) if decoder.is_over() && sending.is_done() => {
+            connection.release();
+            UpstreamBody::whole(data)
+        }
+        piece => UpstreamBody::http1(Download {
+            connection: Some(connection),
+            decoder,
+            ahead: Some(piece),
+            sending,
+            upload,
+            idle: limits.idle,
+            wait: BodyWait::default(),
+        }),
     };
-    Ok(Response::from_parts(parts, body))
+    Ok(response(head, body))
+}
+
+fn response(head: ResponseHead, body: UpstreamBody) -> Response<UpstreamBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    response
 }
 
 /// Makes the head say one thing about its length. Returns whether the connection may be used again.
-fn tidy(parts: &mut response::Parts, incoming: &Incoming) -> bool {
-    let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
-    let mut lengths = parts.headers.get_all(CONTENT_LENGTH).iter();
-    let (first, second) = (lengths.next(), lengths.next());
-    let (has_length, repeated) = (first.is_some(), second.is_some());
-    if chunked && has_length {
-        // Two framings: whoever is wrong about it, the body was read as chunks, and the rest is not to be trusted.
-        parts.headers.remove(CONTENT_LENGTH);
+fn tidy(head: &mut ResponseHead, framing: Framing) -> bool {
+    if framing == Framing::Chunked && head.headers.remove(CONTENT_LENGTH).is_some() {
+        // Two framings: whoever is wrong about it, the body is read as chunks, and the rest is not to be trusted.
         return false;
     }
-    if repeated && let Some(length) = incoming.size_hint().exact() {
-        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    }
-    // hyper would speak 1.0 on from here, and drop bodies of unknown length.
-    parts.version == Version::HTTP_11
+    framing != Framing::UntilClose && keeps_alive(head.version, &head.headers)
 }
 
 /// How long the endpoint keeps the connection, less a second so that it does not close while a request is on its way.
@@ -256,101 +266,188 @@ fn kept_for(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(timeout.trim().parse::<u64>().ok()?.saturating_sub(1)))
 }
 
-fn switch(mut connection: Box<Connection>, parts: response::Parts) -> Result<Response<UpstreamBody>, SendError> {
-    match connection.conn.take() {
-        Some(conn) if connection.ended => {
-            let http1::Parts { io, read_buf, .. } = conn.into_parts();
-            let upgraded = Upgraded::new(read_buf, io.into_inner().into_stream(), connection.into_slot());
-            Ok(Response::from_parts(parts, UpstreamBody::switched(upgraded)))
+fn switch(mut connection: Connection, head: ResponseHead) -> Response<UpstreamBody> {
+    let early = connection.input.split().freeze();
+    response(head, UpstreamBody::switched(Upgraded::new(early, connection.stream, connection.slot)))
+}
+
+/// A request on its way out.
+#[derive(Debug)]
+struct Sending {
+    /// `None` once all of it is in the outbox, or nobody wants it any more.
+    body: Option<RequestBody>,
+    delimited: Delimited,
+    /// The endpoint takes no more. That does not fail the exchange: one that answers early and closes breaks the upload, but
+    /// its answer is still there to be read.
+    refused: bool,
+    flushed: bool,
+}
+
+impl Sending {
+    /// Puts the head of the request into `output`.
+    fn begin(output: &mut Outbox, parts: &mut request::Parts, body: RequestBody) -> Self {
+        let delimited = delimit(parts, &body);
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        encode::request_head(output.small(), &parts.method, target, &parts.headers);
+        Self { body: Some(body), delimited, refused: false, flushed: false }
+    }
+
+    /// Whether the endpoint has been given all of it.
+    fn is_done(&self) -> bool {
+        self.flushed
+    }
+
+    fn into_body(self) -> Option<RequestBody> {
+        self.body
+    }
+
+    /// Sends what can be sent now; fails with what went wrong on the client's side.
+    fn drive(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Result<(), Fault> {
+        while !self.flushed && !self.refused {
+            self.fill(&mut connection.output, cx)?;
+            if connection.output.is_empty() {
+                self.flushed = self.body.is_none();
+                return Ok(());
+            }
+            match socket::poll_write_out(&mut connection.stream, &mut connection.output, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.refused = true,
+                Poll::Pending => return Ok(()),
+            }
         }
-        // The body of the request is still on its way: there is no telling where the other protocol begins.
-        _ => Err(SendError::sent(Fault::BadUpgrade)),
+        Ok(())
+    }
+
+    /// Takes from the body what is there, as far as there is room.
+    fn fill(&mut self, output: &mut Outbox, cx: &mut Context<'_>) -> Result<(), Fault> {
+        while let Some(body) = &mut self.body
+            && output.has_room()
+        {
+            let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else { return Ok(()) };
+            let ended = match frame.transpose().map_err(|error| error.fault)?.map(Frame::into_data) {
+                Some(Ok(data)) => self.delimited.data(output, data).map(|()| false),
+                Some(Err(frame)) => match frame.into_trailers() {
+                    Ok(trailers) => self.delimited.trailers(output, &trailers).map(|()| true),
+                    Err(_) => Ok(false),
+                },
+                None => self.delimited.end(output).map(|()| true),
+            };
+            if ended.map_err(|_| Fault::BadRequest)? {
+                self.body = None;
+            }
+        }
+        Ok(())
     }
 }
 
-/// A response body on its way in, and what is left of the request's on its way out.
+/// Decides how the request's body is delimited, and writes the fields that say so.
+fn delimit(parts: &mut request::Parts, body: &RequestBody) -> Delimited {
+    let headers = &mut parts.headers;
+    headers.remove(TRANSFER_ENCODING);
+    match body.size_hint().exact() {
+        // No body, and nothing that speaks of one, unless the method means to have one.
+        Some(0) if headers.get(CONTENT_LENGTH).is_none() && !means_a_body(&parts.method) => Delimited::Absent,
+        Some(length) => {
+            headers.insert(CONTENT_LENGTH, encode::length_value(length));
+            if length == 0 { Delimited::Absent } else { Delimited::Length(length) }
+        }
+        None => {
+            headers.remove(CONTENT_LENGTH);
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            Delimited::Chunked
+        }
+    }
+}
+
+/// RFC 9110, 8.6: these say `Content-Length: 0` even when there is nothing.
+fn means_a_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+/// A response body on its way in, and what is left of the request on its way out.
 #[derive(Debug)]
 pub(super) struct Download {
-    incoming: Incoming,
-    /// `None` once nothing more is needed of it.
+    /// `None` once the body is over.
     connection: Option<Box<Connection>>,
+    decoder: Decoder,
+    /// The first piece, which came with the head.
+    ahead: Option<Piece>,
+    sending: Sending,
     upload: Option<Rc<Upload>>,
     idle: Duration,
     wait: BodyWait,
 }
 
 impl Download {
-    pub(super) fn incoming(&self) -> &Incoming {
-        &self.incoming
+    /// Bytes that are still to come, where that is known.
+    pub(super) fn remaining(&self) -> Option<u64> {
+        let ahead = match &self.ahead {
+            Some(Piece::Data(data)) => data.len() as u64,
+            _ => 0,
+        };
+        self.decoder.remaining().map(|remaining| remaining + ahead)
     }
 
+    /// The next part of the body.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, BodyError>> {
-        let Some(connection) = &mut self.connection else { return Poll::Ready(poll_read(&mut self.incoming)) };
-        connection.drive();
-        let polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
-        let upload = self.upload.as_deref();
-        match polled {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.wait.moved();
-                Poll::Ready(Ok(self.part(frame)))
+        loop {
+            let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(Next::End)) };
+            if let Err(fault) = self.sending.drive(connection, cx) {
+                return self.fail(fault);
             }
-            Poll::Ready(Some(Err(error))) => {
-                let fault = body_fault(&error, upload);
-                self.connection = None;
-                Poll::Ready(Err(BodyError::new(fault, error)))
-            }
-            Poll::Ready(None) => {
-                if let Some(connection) = self.connection.take_if(|connection| connection.is_idle()) {
-                    connection.release();
+            let piece = match self.ahead.take().filter(|piece| *piece != Piece::More) {
+                Some(piece) => Ok(piece),
+                None => self.decoder.next(&mut connection.input),
+            };
+            match piece {
+                Ok(Piece::Data(data)) => return Poll::Ready(Ok(self.part(Frame::data(data)))),
+                Ok(Piece::Trailers(trailers)) => return Poll::Ready(Ok(self.part(Frame::trailers(trailers)))),
+                Ok(Piece::End) => {
+                    self.release();
+                    return Poll::Ready(Ok(Next::End));
                 }
-                Poll::Ready(end(&self.incoming))
+                Ok(Piece::More) => {}
+                Err(_) => return self.fail(Fault::UpstreamProtocol),
             }
-            Poll::Pending if connection.ended => {
-                let fault = upload.and_then(Upload::fault).unwrap_or(Fault::UpstreamTruncated);
-                Poll::Ready(Err(fault.into()))
-            }
-            Poll::Pending => {
-                connection.bell.park(cx.waker());
-                let moved = connection.meter.moved();
-                let waited = self.wait.poll(cx, moved, self.idle, &mut connection.deadline);
-                waited.map(|()| Err(Fault::UpstreamIdle.into()))
+            match connection.poll_fill(cx) {
+                Poll::Ready(Ok(0)) if self.decoder.may_end_here() => {
+                    self.connection = None;
+                    return Poll::Ready(Ok(Next::End));
+                }
+                Poll::Ready(Ok(0) | Err(_)) => return self.fail(Fault::UpstreamTruncated),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => {
+                    let waited = self.wait.poll(cx, connection.moved(), self.idle, &mut connection.deadline);
+                    return if waited.is_ready() { self.fail(Fault::UpstreamIdle) } else { Poll::Pending };
+                }
             }
         }
     }
 
     /// Hands a part on, and the connection back as soon as it is not needed any more.
-    fn part(&mut self, frame: http_body::Frame<bytes::Bytes>) -> Next {
-        let Some(connection) = self.connection.take() else { return Next::Part(frame) };
-        let idle = connection.is_idle();
-        if self.incoming.is_end_stream() {
-            if idle {
-                connection.release();
-            }
-            return Next::LastPart(frame);
+    fn part(&mut self, frame: Frame<bytes::Bytes>) -> Next {
+        self.wait.moved();
+        if !self.decoder.is_over() {
+            return Next::Part(frame);
         }
-        if idle {
+        self.release();
+        Next::LastPart(frame)
+    }
+
+    fn release(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && self.sending.is_done()
+        {
             connection.release();
-        } else if !connection.ended {
-            self.connection = Some(connection);
         }
-        Next::Part(frame)
     }
-}
 
-/// The next part of a body that has been read from its connection as a whole.
-pub(super) fn poll_read(incoming: &mut Incoming) -> Result<Next, BodyError> {
-    match Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Some(Ok(frame))) if incoming.is_end_stream() => Ok(Next::LastPart(frame)),
-        Poll::Ready(Some(Ok(frame))) => Ok(Next::Part(frame)),
-        Poll::Ready(Some(Err(error))) => Err(BodyError::new(body_fault(&error, None), error)),
-        Poll::Ready(None) => end(incoming),
-        Poll::Pending => Err(Fault::UpstreamTruncated.into()),
+    /// Breaks off; a fault on the client's side goes before what it made of the endpoint.
+    fn fail(&mut self, fault: Fault) -> Poll<Result<Next, BodyError>> {
+        self.connection = None;
+        let fault = self.upload.as_deref().and_then(Upload::fault).unwrap_or(fault);
+        Poll::Ready(Err(fault.into()))
     }
-}
-
-/// A body that ended before it was as long as it said has not ended well, whatever it says now.
-pub(super) fn end(incoming: &Incoming) -> Result<Next, BodyError> {
-    if incoming.size_hint().lower() > 0 { Err(Fault::UpstreamTruncated.into()) } else { Ok(Next::End) }
 }
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

@@ -19,7 +19,6 @@ use tokio::time::Instant;
 use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::Stream;
 use super::error::{SendError, Sent, body_fault, head_fault, is_unprocessed};
-use super::http1;
 use super::pool::Slot;
 use super::timer::{BodyWait, Deadline, HeadWait, Limits};
 use crate::outcome::Fault;
@@ -132,7 +131,7 @@ impl Connection {
             .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS as u32)
             .initial_max_send_streams(MAX_STREAMS)
             .max_send_buf_size(STREAM_WINDOW as usize)
-            .max_header_list_size(http1::MAX_HEAD as u32)
+            .max_header_list_size(MAX_HEAD)
             .keep_alive_interval(PING_INTERVAL)
             .keep_alive_timeout(PING_TIMEOUT)
             .handshake(TokioIo::new(stream))
@@ -299,7 +298,7 @@ impl Download {
                 let fault = body_fault(&error, upload);
                 Poll::Ready(Err(BodyError::new(fault, error)))
             }
-            Poll::Ready(None) => Poll::Ready(http1::end(&self.incoming)),
+            Poll::Ready(None) => Poll::Ready(end(&self.incoming)),
             Poll::Pending => {
                 let moved = self.parts + upload.map_or(0, Upload::frames);
                 let waited = self.wait.poll(cx, moved, self.idle, &mut self.deadline);
@@ -346,3 +345,11 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// (gRPC's "too many pings"), so this is a backstop behind TCP's keep-alive.
 const PING_INTERVAL: Duration = Duration::from_secs(305);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A body that ended before it was as long as it said has not ended well, whatever it says now.
+fn end(incoming: &Incoming) -> Result<Next, BodyError> {
+    if incoming.size_hint().lower() > 0 { Err(Fault::UpstreamTruncated.into()) } else { Ok(Next::End) }
+}
+
+/// The longest response head, decoded.
+const MAX_HEAD: u32 = 64 * 1024;

@@ -16,7 +16,6 @@ mod pool;
 mod timer;
 pub mod tls;
 mod upstreams;
-mod waker;
 mod wire;
 
 pub use body::{BodyError, RequestBody, UpstreamBody};

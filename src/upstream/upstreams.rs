@@ -173,10 +173,7 @@ impl Trip<'_> {
     ) -> Result<Response<UpstreamBody>, SendError> {
         let connecting = self.pool.connect(self.endpoint, self.backend.connect_timeout, Speaks::Http1);
         match Box::pin(connecting).await {
-            Ok((stream, _)) => match http1::Connection::open(stream, slot).await {
-                Ok(connection) => http1::exchange(connection, request, self.limits()).await,
-                Err(error) => Err(handshake_failed(error, request)),
-            },
+            Ok((stream, _)) => http1::exchange(http1::Connection::open(stream, slot), request, self.limits()).await,
             Err(error) => Err(SendError::connect(error, request)),
         }
     }
@@ -254,10 +251,7 @@ impl Trip<'_> {
                 if let Err(fault) = wire::for_http1(&mut request, &self.endpoint.authority) {
                     return Err(SendError::unsent(fault, request));
                 }
-                match http1::Connection::open(stream, slot).await {
-                    Ok(connection) => http1::exchange(connection, request, self.limits()).await,
-                    Err(error) => Err(handshake_failed(error, request)),
-                }
+                http1::exchange(http1::Connection::open(stream, slot), request, self.limits()).await
             }
             Err(error) => {
                 guard.failed(error.fault());

@@ -15,7 +15,7 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     matches!(rest.first(), None | Some(b'+' | b';'))
 }
 
-/// For HTTP/1.1: origin form, a Host, a body whose length is known or in chunks.
+/// For HTTP/1.1: origin form and a Host. The framing is [`super::http1`]'s.
 ///
 /// # Errors
 /// [`Fault::BadRequest`] where that cannot be written.
@@ -30,7 +30,6 @@ pub(super) fn for_http1(request: &mut Request<RequestBody>, authority: &str) -> 
         let path = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     }
-    frame(request);
     Ok(())
 }
 
@@ -53,17 +52,6 @@ pub(super) fn for_http2(request: &mut Request<RequestBody>, authority: &str, sch
     request.headers_mut().remove(TRANSFER_ENCODING);
     measure(request);
     Ok(())
-}
-
-/// One framing, and the right one: by length where it is known, in chunks where not.
-fn frame(request: &mut Request<RequestBody>) {
-    request.headers_mut().remove(TRANSFER_ENCODING);
-    measure(request);
-    let unknown = !request.body().is_end_stream() && !request.headers().contains_key(CONTENT_LENGTH);
-    if unknown {
-        // Said outright, since hyper sends GET and HEAD without a body otherwise.
-        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
 }
 
 /// Content-Length says how long the body is, if that is known.

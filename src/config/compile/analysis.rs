@@ -63,7 +63,8 @@ impl Compiler<'_> {
                 "the bad line `{bad}` must lie above the tolerable line `{tolerable}`, and with stable at {} it does not",
                 Ratio::from_fraction(rate)
             );
-            self.error(&at.key(what), message).help("between them is what may go either way: give the bad line more points (and times)");
+            self.error(&at.key(what), message)
+                .help("between them is what may go either way: give the bad line more points (and times)");
         }
         (line(tolerable), line(bad))
     }
@@ -74,7 +75,8 @@ impl Compiler<'_> {
         if at.lost_any() {
             return Bounds::default();
         }
-        let millis = written.iter().map(|span| u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX)).collect::<Vec<_>>();
+        let millis =
+            written.iter().map(|span| u32::try_from(span.0.as_millis()).unwrap_or(u32::MAX)).collect::<Vec<_>>();
         Bounds::try_from(millis).unwrap_or_else(|error| {
             self.error(&at, error).help("write them like [50ms, 100ms, 250ms, 1s]");
             Bounds::default()
@@ -85,7 +87,8 @@ impl Compiler<'_> {
         let (at_statuses, at_grpc) = (at.key("statuses"), at.key("grpc"));
         let default: Vec<String> = defaults::FAILURE_STATUSES.value.iter().map(ToString::to_string).collect();
         let statuses = failures.statuses.as_ref().unwrap_or(&default).iter().enumerate();
-        let statuses: Vec<_> = statuses.filter_map(|(index, text)| self.statuses(&at_statuses.item(index), text)).collect();
+        let statuses: Vec<_> =
+            statuses.filter_map(|(index, text)| self.statuses(&at_statuses.item(index), text)).collect();
         let grpc = failures.grpc.as_deref().unwrap_or(defaults::FAILURE_GRPC.value);
         for (index, &code) in grpc.iter().enumerate() {
             if !(1..=MAX_GRPC).contains(&code) {
@@ -102,7 +105,8 @@ impl Compiler<'_> {
         match (status(first), status(last)) {
             (Some(first), Some(last)) if first <= last => Some(first..=last),
             _ => {
-                self.error(at, format!("`{text}` is not a status or a range of them")).help("write it like 429 or 500-599");
+                self.error(at, format!("`{text}` is not a status or a range of them"))
+                    .help("write it like 429 or 500-599");
                 None
             }
         }

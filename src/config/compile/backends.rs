@@ -34,7 +34,9 @@ impl Compiler<'_> {
     pub(super) fn backends(&mut self) -> BTreeMap<Name, Arc<Backend>> {
         let at = self.root().key("backends");
         let backends = self.file().backends.iter();
-        backends.map(|(name, backend)| (name.clone(), Arc::new(self.backend(name, backend, &at.key(name.as_str()))))).collect()
+        backends
+            .map(|(name, backend)| (name.clone(), Arc::new(self.backend(name, backend, &at.key(name.as_str())))))
+            .collect()
     }
 
     fn backend(&mut self, name: &Name, backend: &schema::Backend, at: &At<'_>) -> Backend {
@@ -69,7 +71,8 @@ impl Compiler<'_> {
 
     fn endpoints(&mut self, backend: &Name, written: &[String], at: &At<'_>) -> Vec<Arc<Endpoint>> {
         if written.is_empty() && !at.lost_any() {
-            self.error(at, format!("the backend `{backend}` has no endpoint")).help("add one: endpoints: [127.0.0.1:9001]");
+            self.error(at, format!("the backend `{backend}` has no endpoint"))
+                .help("add one: endpoints: [127.0.0.1:9001]");
         }
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(written.len());
         for (index, text) in written.iter().enumerate() {
@@ -123,7 +126,8 @@ impl Compiler<'_> {
     fn probe(&mut self, check: &schema::HealthCheck, at: &At<'_>) -> Option<Probe> {
         let path = self.path(&at.key("path"), &check.path);
         let host = check.host.as_deref().and_then(|host| self.authority(&at.key("host"), host));
-        let (good, bad) = (defaults::HEALTHY_AFTER.or(check.healthy_after), defaults::UNHEALTHY_AFTER.or(check.unhealthy_after));
+        let (good, bad) =
+            (defaults::HEALTHY_AFTER.or(check.healthy_after), defaults::UNHEALTHY_AFTER.or(check.unhealthy_after));
         let interval = self.positive(&at.key("interval"), defaults::HEALTH_INTERVAL.or(check.interval));
         let timeout = self.positive(&at.key("timeout"), defaults::HEALTH_TIMEOUT.or(check.timeout));
         let healthy_after = self.within(&at.key("healthyAfter"), good, 1, MAX_IN_A_ROW);
@@ -158,7 +162,8 @@ impl Compiler<'_> {
     fn server_name(&mut self, at: &At<'_>, name: &str) -> Option<ServerName<'static>> {
         let parsed = ServerName::try_from(name.to_owned()).ok();
         if parsed.is_none() {
-            self.error(at, format!("`{name}` is not a name that a certificate can carry")).help("write it like shop.example.com, without a port");
+            self.error(at, format!("`{name}` is not a name that a certificate can carry"))
+                .help("write it like shop.example.com, without a port");
         }
         parsed
     }
@@ -207,7 +212,11 @@ fn with_port(host: &str, port: &str) -> String {
 /// Whether a connection to `address` ends at `listener`, as far as the file tells.
 fn reaches(address: SocketAddr, listener: SocketAddr) -> bool {
     let own = address.ip().is_loopback() || address.ip().is_unspecified();
-    if listener.ip().is_unspecified() { own && collide(address, listener) } else { address == listener && listener.port() != 0 }
+    if listener.ip().is_unspecified() {
+        own && collide(address, listener)
+    } else {
+        address == listener && listener.port() != 0
+    }
 }
 
 /// More probes in a row than this are a typing error.

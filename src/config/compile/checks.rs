@@ -12,7 +12,8 @@ impl Compiler<'_> {
         for (index, check) in checks.iter().enumerate() {
             let at = at.item(index);
             if checks[..index].iter().any(|other| other.name == check.name) {
-                self.error(&at.key("name"), format!("two checks are named `{}`", check.name)).help("give each a name of its own");
+                self.error(&at.key("name"), format!("two checks are named `{}`", check.name))
+                    .help("give each a name of its own");
             }
             compiled.extend(self.check(check, &at));
         }
@@ -27,7 +28,8 @@ impl Compiler<'_> {
             (Some(prometheus), None) => self.prometheus(prometheus, &at.key("prometheus"))?,
             (None, Some(webhook)) => CheckKind::Webhook { url: self.url(&at.key("webhook").key("url"), &webhook.url)? },
             (Some(_), Some(_)) => {
-                self.error(&at.key_itself("webhook"), "this check has `prometheus` already").help("write one check for each");
+                self.error(&at.key_itself("webhook"), "this check has `prometheus` already")
+                    .help("write one check for each");
                 return None;
             }
             (None, None) => {

@@ -63,8 +63,11 @@ impl Compiler<'_> {
             schema::PathRewrite::Prefix(replacement) => {
                 self.path(&at.key("prefix"), replacement)?;
                 let Some(matched) = prefix else {
-                    self.error(&at.key_itself("prefix"), "there is no prefix to replace: the route does not match by prefix")
-                        .help("use `full`, or match the path by prefix");
+                    self.error(
+                        &at.key_itself("prefix"),
+                        "there is no prefix to replace: the route does not match by prefix",
+                    )
+                    .help("use `full`, or match the path by prefix");
                     return None;
                 };
                 Some(PathRewrite::Prefix { matched, replacement: replacement.clone() })

@@ -36,7 +36,8 @@ impl Compiler<'_> {
             let before = || listeners[..index].iter();
             if before().any(|other| other.name == listener.name) {
                 let at = at.item(index).key("name");
-                self.error(&at, format!("two listeners are named `{}`", listener.name)).help("give each a name of its own");
+                self.error(&at, format!("two listeners are named `{}`", listener.name))
+                    .help("give each a name of its own");
             }
             if let Some(other) = before().find(|other| collide(other.address, listener.address)) {
                 let at = at.item(index).key("address");

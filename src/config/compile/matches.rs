@@ -80,7 +80,9 @@ fn value_pattern(value: &ValueMatch) -> Result<ValuePattern, PatternError> {
 fn explain(error: &PatternError) -> (String, Option<String>) {
     let text = error.to_string();
     match (error, text.rsplit_once(": ")) {
-        (PatternError::Host(_) | PatternError::Path(_), Some((message, help))) => (message.to_owned(), Some(help.to_owned())),
+        (PatternError::Host(_) | PatternError::Path(_), Some((message, help))) => {
+            (message.to_owned(), Some(help.to_owned()))
+        }
         _ => (text, None),
     }
 }

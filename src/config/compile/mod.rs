@@ -69,12 +69,7 @@ pub fn workers(loaded: &Loaded, cores: usize) -> usize {
 ///
 /// # Errors
 /// Everything that is wrong, warnings included.
-pub fn compile(
-    loaded: &Loaded,
-    leaves: &Leaves,
-    resolved: &Resolved,
-    generation: u64,
-) -> Result<Compiled, Problems> {
+pub fn compile(loaded: &Loaded, leaves: &Leaves, resolved: &Resolved, generation: u64) -> Result<Compiled, Problems> {
     let mut report = Report::default();
     let snapshot = Compiler { loaded, leaves, resolved, report: &mut report }.snapshot(generation);
     let failed = report.has_errors();

@@ -33,13 +33,15 @@ impl Compiler<'_> {
         let streams = defaults::HTTP2_STREAMS.or(written.http2_streams);
         ClientPolicy {
             connections: self.within(&limits.key("connections"), connections, 1, u32::MAX) as usize,
-            header_bytes: self.within(&limits.key("headerBytes"), header_bytes, MIN_HEADER_BYTES, MAX_HEADER_BYTES) as usize,
+            header_bytes: self.within(&limits.key("headerBytes"), header_bytes, MIN_HEADER_BYTES, MAX_HEADER_BYTES)
+                as usize,
             header_count: self.within(&limits.key("headerCount"), header_count, 1, MAX_HEADER_COUNT) as usize,
             body_bytes: written.body_bytes,
             http2_streams: self.within(&limits.key("http2Streams"), streams, 1, u32::MAX >> 1),
             handshake: self.positive(&times.key("handshake"), defaults::HANDSHAKE_TIMEOUT.or(proxy.timeouts.handshake)),
             header: self.positive(&times.key("header"), defaults::HEADER_TIMEOUT.or(proxy.timeouts.header)),
-            keep_alive: self.positive(&times.key("keepAlive"), defaults::CLIENT_KEEP_ALIVE.or(proxy.timeouts.keep_alive)),
+            keep_alive: self
+                .positive(&times.key("keepAlive"), defaults::CLIENT_KEEP_ALIVE.or(proxy.timeouts.keep_alive)),
             drain_timeout: defaults::DRAIN_TIMEOUT.or(proxy.drain_timeout).0,
             drain_delay: defaults::DRAIN_DELAY.or(proxy.drain_delay).0,
         }
@@ -49,7 +51,8 @@ impl Compiler<'_> {
         let log = &self.file().proxy.access_log;
         let at = self.root().key("proxy").key("accessLog");
         if log.template.is_some() && log.format != AccessLogFormat::Text && !at.lost("format") {
-            self.error(&at.key_itself("template"), "a template is for the format `text` alone").help("add `format: text`, or remove it");
+            self.error(&at.key_itself("template"), "a template is for the format `text` alone")
+                .help("add `format: text`, or remove it");
         }
         let template = log.template.as_deref().unwrap_or(defaults::ACCESS_LOG_TEMPLATE.value);
         match log.format {

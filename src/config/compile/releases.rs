@@ -35,7 +35,8 @@ impl Compiler<'_> {
     ) -> Option<Release> {
         self.two_sides(release, at);
         let analysis = at.key("analysis");
-        let affinity = release.affinity.as_ref().and_then(|affinity| self.affinity(name, affinity, &at.key("affinity")));
+        let affinity =
+            release.affinity.as_ref().and_then(|affinity| self.affinity(name, affinity, &at.key("affinity")));
         let overrides = self.overrides(&release.overrides, &at.key("overrides"));
         let rollout = identity(release);
         let live = self.leaves.release(name, &rollout);
@@ -70,7 +71,8 @@ impl Compiler<'_> {
         self.must_exist(&at.key("stable"), "backend", &release.stable, known);
         self.must_exist(&at.key("canary"), "backend", &release.canary, known);
         if release.stable == release.canary {
-            self.error(&at.key("canary"), "stable and canary are the same backend").help("name the backend of the new version");
+            self.error(&at.key("canary"), "stable and canary are the same backend")
+                .help("name the backend of the new version");
         }
     }
 
@@ -79,7 +81,8 @@ impl Compiler<'_> {
             return defaults::STEPS.value.iter().map(|&weight| step(weight)).collect();
         };
         if written.is_empty() && !at.lost_any() {
-            self.error(at, "there is no step").help("write some, such as [5%, 25%, 50%], or remove `steps` for the default");
+            self.error(at, "there is no step")
+                .help("write some, such as [5%, 25%, 50%], or remove `steps` for the default");
         }
         let mut steps: Vec<Step> = Vec::with_capacity(written.len());
         for (index, one) in written.iter().enumerate() {
@@ -98,7 +101,8 @@ impl Compiler<'_> {
         let at_least = defaults::STEP_AT_LEAST.or(full.at_least).0;
         let at_most = full.at_most.map(|span| self.positive(&at.key("atMost"), span));
         if at_most.is_some_and(|at_most| at_most < at_least) {
-            self.error(&at.key("atMost"), "this is shorter than `atLeast`").help("`atMost` counts from the start of the step, as `atLeast` does");
+            self.error(&at.key("atMost"), "this is shorter than `atLeast`")
+                .help("`atMost` counts from the start of the step, as `atLeast` does");
         }
         Step { weight: full.weight, at_least, at_most, pause: full.pause }
     }
@@ -107,7 +111,8 @@ impl Compiler<'_> {
         if weight == Ratio::ZERO {
             self.error(at, "a step of 0% shows nothing").help("begin with a small share, such as 1%");
         } else if weight == Ratio::ONE {
-            self.error(at, "a step of 100% leaves nothing to compare with").help("remove it: after the last step the canary gets 100%");
+            self.error(at, "a step of 100% leaves nothing to compare with")
+                .help("remove it: after the last step the canary gets 100%");
         } else if let Some(before) = before.filter(|before| *before >= weight) {
             self.error(at, format!("{weight} is not more than the step before, {before}")).help("steps rise");
         }
@@ -133,7 +138,8 @@ impl Compiler<'_> {
 
     fn cookie_name(&mut self, at: &At<'_>, name: &str) {
         if !is_token(name) {
-            self.error(at, format!("`{name}` is not the name of a cookie")).help("use letters, digits, `-`, `.` and `_`");
+            self.error(at, format!("`{name}` is not the name of a cookie"))
+                .help("use letters, digits, `-`, `.` and `_`");
         }
     }
 
@@ -155,7 +161,8 @@ impl Compiler<'_> {
                 OverrideKey::Cookie(name.clone())
             }
             (Some(_), Some(_)) => {
-                self.error(&at.key_itself("cookie"), "this override has `header` already").help("write one override for each");
+                self.error(&at.key_itself("cookie"), "this override has `header` already")
+                    .help("write one override for each");
                 return None;
             }
             (None, None) => {

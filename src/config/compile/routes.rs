@@ -93,12 +93,16 @@ impl Compiler<'_> {
             ("backends", route.backends.is_some()),
             ("redirect", route.redirect.is_some()),
         ];
-        let named: Vec<&str> = written.iter().filter(|(key, there)| *there || at.lost(key)).map(|(key, _)| *key).collect();
+        let named: Vec<&str> =
+            written.iter().filter(|(key, there)| *there || at.lost(key)).map(|(key, _)| *key).collect();
         match named.as_slice() {
-            [] => self.error(at, "this route leads nowhere").help("add one of `release`, `backend`, `backends` and `redirect`"),
+            [] => self
+                .error(at, "this route leads nowhere")
+                .help("add one of `release`, `backend`, `backends` and `redirect`"),
             [_] => {}
             [first, .., second] => {
-                self.error(&at.key_itself(second), format!("this route has `{first}` already")).help("keep one of them");
+                self.error(&at.key_itself(second), format!("this route has `{first}` already"))
+                    .help("keep one of them");
             }
         }
         let beside = [
@@ -107,7 +111,8 @@ impl Compiler<'_> {
             ("retry", route.retry.is_some()),
         ];
         for (key, _) in beside.iter().filter(|(_, there)| *there && route.redirect.is_some()) {
-            self.error(&at.key_itself(key), format!("a redirect has no use for `{key}`")).help("remove it: nothing is forwarded");
+            self.error(&at.key_itself(key), format!("a redirect has no use for `{key}`"))
+                .help("remove it: nothing is forwarded");
         }
     }
 
@@ -133,13 +138,15 @@ impl Compiler<'_> {
         let list = at.key("matches");
         match (&route.matching, &route.matches) {
             (Some(_), Some(_)) => {
-                self.error(&at.key_itself("matches"), "this route has `match` already").help("put all of them into `matches`");
+                self.error(&at.key_itself("matches"), "this route has `match` already")
+                    .help("put all of them into `matches`");
                 Vec::new()
             }
             (Some(one), None) => vec![self.matcher(one, &at.key("match"))],
             (None, Some(many)) => {
                 if many.is_empty() && !list.lost_any() {
-                    self.error(&list, "no request matches this route").help("add a match, or remove `matches` for every request");
+                    self.error(&list, "no request matches this route")
+                        .help("add a match, or remove `matches` for every request");
                 }
                 many.iter().enumerate().map(|(index, one)| self.matcher(one, &list.item(index))).collect()
             }
@@ -148,7 +155,13 @@ impl Compiler<'_> {
     }
 
     /// `None` when the target does not exist, which has been reported by then.
-    fn target(&mut self, route: &schema::Route, prefix: Option<usize>, targets: &Targets, at: &At<'_>) -> Option<Target> {
+    fn target(
+        &mut self,
+        route: &schema::Route,
+        prefix: Option<usize>,
+        targets: &Targets,
+        at: &At<'_>,
+    ) -> Option<Target> {
         let declared = &self.loaded.declared;
         if let Some(name) = &route.release {
             self.must_exist(&at.key("release"), "release", name, &declared.releases);
@@ -171,14 +184,17 @@ impl Compiler<'_> {
             let at = at.item(index).key("name");
             self.must_exist(&at, "backend", &backend.name, known);
             if written[..index].iter().any(|other| other.name == backend.name) {
-                self.error(&at, format!("the backend `{}` is in this list twice", backend.name)).help("add the weights up");
+                self.error(&at, format!("the backend `{}` is in this list twice", backend.name))
+                    .help("add the weights up");
             }
         }
         let weights: Vec<Weight> = written.iter().map(|backend| backend.weight).collect();
         if weights.iter().all(|weight| weight.value() == 0) && !at.lost_any() {
-            self.error(at, "the weights sum up to 0: no backend gets anything").help("give one of them a weight above 0");
+            self.error(at, "the weights sum up to 0: no backend gets anything")
+                .help("give one of them a weight above 0");
         }
-        let backends = written.iter().map(|backend| targets.backends.get(&backend.name).cloned()).collect::<Option<_>>()?;
+        let backends =
+            written.iter().map(|backend| targets.backends.get(&backend.name).cloned()).collect::<Option<_>>()?;
         let weights = WeightedSplit::new(&weights)?;
         Some(Target::Split(Arc::new(Split { weights, backends, phase: PerWorker::new(self.leaves.workers) })))
     }
@@ -194,11 +210,8 @@ impl Compiler<'_> {
         let attempts = self.within(&at.key("attempts"), defaults::RETRY_ATTEMPTS.or(retry.attempts), 1, MAX_ATTEMPTS);
         let list = at.key("statuses");
         let statuses = retry.statuses.as_deref().unwrap_or(defaults::RETRY_STATUSES.value);
-        let statuses: Vec<StatusCode> = statuses
-            .iter()
-            .enumerate()
-            .filter_map(|(index, &status)| self.status(&list.item(index), status))
-            .collect();
+        let statuses: Vec<StatusCode> =
+            statuses.iter().enumerate().filter_map(|(index, &status)| self.status(&list.item(index), status)).collect();
         RetryPolicy::new(attempts, statuses, defaults::RETRY_BUDGET.or(retry.budget))
     }
 
@@ -220,7 +233,8 @@ impl Compiler<'_> {
             Target::Redirect(_) => Vec::new(),
         };
         let listeners = self.file().listeners.iter().enumerate().map(|(index, listener)| {
-            let key = |backend: String| TrafficKey { listener: listener.name.to_string(), route: name.to_string(), backend };
+            let key =
+                |backend: String| TrafficKey { listener: listener.name.to_string(), route: name.to_string(), backend };
             let slots = std::iter::once(String::new()).chain(backends.iter().map(ToString::to_string));
             let slots = slots.take(if served.contains(&index) { usize::MAX } else { 0 });
             slots.map(|backend| self.leaves.traffic(key(backend))).collect()
@@ -246,7 +260,8 @@ impl Compiler<'_> {
                     *other == matching && served.iter().any(|listener| listeners.contains(listener))
                 });
                 if let Some((.., first)) = first {
-                    let message = format!("route {} of the file matches the same requests: this one never gets any", first + 1);
+                    let message =
+                        format!("route {} of the file matches the same requests: this one never gets any", first + 1);
                     self.warn(&at, message).help("remove one, or let them differ");
                 }
                 seen.push((served.clone(), matching, index));

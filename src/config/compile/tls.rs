@@ -22,7 +22,8 @@ impl Compiler<'_> {
     pub(super) fn listener_tls(&mut self, tls: &schema::ListenerTls, at: &At<'_>) -> Option<Arc<ServerConfig>> {
         let list = at.key("certificates");
         if tls.certificates.is_empty() && !list.lost_any() {
-            self.error(&list, "there is no certificate").help("add `- { certificate: FILE, key: FILE }`, or remove `tls`");
+            self.error(&list, "there is no certificate")
+                .help("add `- { certificate: FILE, key: FILE }`, or remove `tls`");
         }
         let mut by_name = ByName::default();
         for (index, pair) in tls.certificates.iter().enumerate() {
@@ -53,7 +54,8 @@ impl Compiler<'_> {
     /// A chain and its key, and the names that the certificate is for.
     fn certified_key(&mut self, pair: &schema::Certificate, at: &At<'_>) -> Option<(Vec<String>, CertifiedKey)> {
         let (at_chain, at_key) = (at.key("certificate"), at.key("key"));
-        let chain = self.pem(&pair.certificate, &at_chain).and_then(|text| self.chain(&text, &pair.certificate, &at_chain));
+        let chain =
+            self.pem(&pair.certificate, &at_chain).and_then(|text| self.chain(&text, &pair.certificate, &at_chain));
         let key = self.pem(&pair.key, &at_key).and_then(|text| self.private_key(&text, &pair.key, &at_key));
         let (chain, key) = (chain?, key?);
         let names = self.names(&chain, pair, &at_chain)?;
@@ -98,7 +100,9 @@ impl Compiler<'_> {
     fn private_key(&mut self, pem: &[u8], path: &Path, at: &At<'_>) -> Option<PrivateKeyDer<'static>> {
         let message = match PrivateKeyDer::from_pem_slice(pem) {
             Ok(key) => return Some(key),
-            Err(rustls_pki_types::pem::Error::NoItemsFound) => format!("there is no private key in `{}`", path.display()),
+            Err(rustls_pki_types::pem::Error::NoItemsFound) => {
+                format!("there is no private key in `{}`", path.display())
+            }
             Err(error) => format!("`{}` is not a PEM file: {error}", path.display()),
         };
         self.error(at, message).help("a key begins with `-----BEGIN PRIVATE KEY-----`, without a password");

@@ -42,7 +42,8 @@ impl Compiler<'_> {
     pub(super) fn header_value(&mut self, at: &At<'_>, value: &str) -> Option<HeaderValue> {
         let parsed = HeaderValue::from_str(value).ok();
         if parsed.is_none() {
-            self.error(at, "this cannot be the value of a header field").help("line ends and control characters cannot be in it");
+            self.error(at, "this cannot be the value of a header field")
+                .help("line ends and control characters cannot be in it");
         }
         parsed
     }
@@ -51,7 +52,8 @@ impl Compiler<'_> {
     pub(super) fn authority(&mut self, at: &At<'_>, host: &str) -> Option<HeaderValue> {
         let good = host.parse::<http::uri::Authority>().is_ok_and(|authority| !authority.as_str().contains('@'));
         if !good {
-            self.error(at, format!("`{host}` is not a host")).help("write it like shop.example.com or shop.example.com:8080");
+            self.error(at, format!("`{host}` is not a host"))
+                .help("write it like shop.example.com or shop.example.com:8080");
             return None;
         }
         self.header_value(at, host)

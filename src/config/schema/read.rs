@@ -29,7 +29,8 @@ impl<'de> Deserialize<'de> for ValueMatch {
 impl<'de> Deserialize<'de> for Step {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expecting = "a share such as 5%, or a mapping with weight, atLeast, atMost and pause";
-        let text = |text: &str| text.parse().map(Self::Weight).map_err(|error: crate::types::RatioError| error.to_string());
+        let text =
+            |text: &str| text.parse().map(Self::Weight).map_err(|error: crate::types::RatioError| error.to_string());
         text_or_mapping(deserializer, expecting, text, Self::Full as fn(FullStep) -> Self)
     }
 }
@@ -112,7 +113,8 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
             let text = String::deserialize(deserializer)?;
             let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-            let wrong = || D::Error::custom(format!("`{text}` is not a network: write it like 10.0.0.0/8 or 192.0.2.7"));
+            let wrong =
+                || D::Error::custom(format!("`{text}` is not a network: write it like 10.0.0.0/8 or 192.0.2.7"));
             network.map(Self).ok_or_else(wrong)
         }
     }

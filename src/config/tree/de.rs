@@ -116,11 +116,13 @@ impl de::Error for Error {
 impl Node {
     fn unsigned<'de, V: Visitor<'de>>(&self, most: u64, visitor: V) -> Result<V::Value, Error> {
         let text = self.scalar("a whole number")?;
-        let too_large = |text: &str| Error::other(format!("{text} is too large")).help(format!("the largest is {most}"));
-        let number: u64 = text.parse().map_err(|_| match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
-            true => too_large(text),
-            false => Error::other(format!("`{text}` is not a whole number")).help("write it like 10"),
-        })?;
+        let too_large =
+            |text: &str| Error::other(format!("{text} is too large")).help(format!("the largest is {most}"));
+        let number: u64 =
+            text.parse().map_err(|_| match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
+                true => too_large(text),
+                false => Error::other(format!("`{text}` is not a whole number")).help("write it like 10"),
+            })?;
         if number > most {
             return Err(too_large(text));
         }
@@ -130,7 +132,9 @@ impl Node {
     /// The text of a scalar, or what is wrong.
     fn scalar(&self, wanted: &str) -> Result<&str, Error> {
         match &self.value {
-            Value::Scalar { .. } if self.is_null() => Err(Error::other("nothing is written here").help(format!("{wanted} is expected"))),
+            Value::Scalar { .. } if self.is_null() => {
+                Err(Error::other("nothing is written here").help(format!("{wanted} is expected")))
+            }
             Value::Scalar { text, .. } => Ok(text),
             Value::Sequence { .. } => Err(Error::other(format!("this is a list, and {wanted} is expected"))),
             Value::Mapping(_) => Err(Error::other(format!("this is a mapping, and {wanted} is expected"))),
@@ -206,9 +210,7 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Sequence { items, .. } => visitor.visit_seq(Items(items.iter())),
             _ if self.is_null() => visitor.visit_seq(Items([].iter())),
             Value::Scalar { text, .. } => Err(Error::other("a list is expected here").help(format!("write [{text}]"))),
-            Value::Mapping(_) => {
-                Err(Error::other("a list is expected here").help("begin each item with `- `"))
-            }
+            Value::Mapping(_) => Err(Error::other("a list is expected here").help("begin each item with `- `")),
         }
     }
 
@@ -217,7 +219,9 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Mapping(mapping) => visitor.visit_map(Entries::of(mapping)),
             _ if self.is_null() => visitor.visit_map(Entries::of(&Mapping::default())),
             Value::Scalar { .. } => Err(Error::other("this is plain text, and `key: value` is expected")),
-            Value::Sequence { .. } => Err(Error::other("this is a list, and `key: value` is expected").help("remove the `- `")),
+            Value::Sequence { .. } => {
+                Err(Error::other("this is a list, and `key: value` is expected").help("remove the `- `"))
+            }
         }
     }
 
@@ -319,7 +323,9 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
 
     fn unit_variant(self) -> Result<(), Error> {
         match self.value {
-            Some(value) if !value.is_null() => Err(Error::other("this has nothing to configure").help("write its name alone")),
+            Some(value) if !value.is_null() => {
+                Err(Error::other("this has nothing to configure").help("write its name alone"))
+            }
             _ => Ok(()),
         }
     }
@@ -330,7 +336,9 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
             None => {
                 let name = self.key.scalar("a word")?;
                 let nothing = Node { value: Value::Scalar { text: String::new(), quoted: false }, ..*self.key };
-                let explain = |_| Error::other(format!("`{name}` alone says too little")).help(format!("write {{ {name}: ... }}"));
+                let explain = |_| {
+                    Error::other(format!("`{name}` alone says too little")).help(format!("write {{ {name}: ... }}"))
+                };
                 seed.deserialize(&nothing).map_err(explain)
             }
         }

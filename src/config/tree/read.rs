@@ -41,9 +41,9 @@ impl<'t> Reader<'t, '_> {
                 Event::DocumentStart(..) if root.is_none() => {}
                 Event::DocumentStart(..) => {
                     let mark = self.mark(&span);
-                    self.report
-                        .error_at(mark, "a second document begins here")
-                        .help("one file is one configuration: remove the `---`, or put the rest into a file of its own");
+                    self.report.error_at(mark, "a second document begins here").help(
+                        "one file is one configuration: remove the `---`, or put the rest into a file of its own",
+                    );
                     break;
                 }
                 event => root = self.node(event, &span, 0)?,
@@ -83,7 +83,9 @@ impl<'t> Reader<'t, '_> {
         let id = self.nodes;
         let (value, anchor) = match event {
             // The parser says `~` where nothing is written.
-            Event::Scalar(_, ScalarStyle::Plain, anchor, _) if span.is_empty() => (Value::Scalar { text: String::new(), quoted: false }, anchor),
+            Event::Scalar(_, ScalarStyle::Plain, anchor, _) if span.is_empty() => {
+                (Value::Scalar { text: String::new(), quoted: false }, anchor)
+            }
             Event::Scalar(text, style, anchor, _) => {
                 (Value::Scalar { text: text.into_owned(), quoted: style != ScalarStyle::Plain }, anchor)
             }
@@ -244,9 +246,7 @@ fn measure(node: &Node) -> (usize, usize) {
     match &node.value {
         Value::Scalar { .. } => (1, 1),
         Value::Sequence { items, .. } => items.iter().fold((1, 1), add),
-        Value::Mapping(mapping) => {
-            mapping.entries.iter().fold((1, 1), |sum, (key, value)| add(add(sum, key), value))
-        }
+        Value::Mapping(mapping) => mapping.entries.iter().fold((1, 1), |sum, (key, value)| add(add(sum, key), value)),
     }
 }
 
