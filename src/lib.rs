@@ -41,6 +41,7 @@
 
 pub mod admin;
 pub mod analysis;
+pub mod app;
 pub mod balancer;
 pub mod cli;
 pub mod clock;
@@ -54,6 +55,7 @@ pub mod proxy;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod simulate;
 pub mod snapshot;
 pub mod socket;
 pub mod split;

@@ -506,6 +506,8 @@ pub struct Leaves {
     endpoints: Mutex<HashMap<(Name, SocketAddr), Arc<Endpoint>>>,
     traffic: Mutex<BTreeMap<TrafficKey, Arc<Traffic>>>,
     releases: Mutex<HashMap<(Name, String), Arc<ReleaseLive>>>,
+    budgets: Mutex<HashMap<Name, Arc<RetryBudget>>>,
+    tls_clients: Mutex<HashMap<String, Arc<rustls::ClientConfig>>>,
     tickets: OnceLock<Option<Arc<dyn rustls::server::ProducesTickets>>>,
 }
 
@@ -519,8 +521,31 @@ impl Leaves {
             endpoints: Mutex::default(),
             traffic: Mutex::default(),
             releases: Mutex::default(),
+            budgets: Mutex::default(),
+            tls_clients: Mutex::default(),
             tickets: OnceLock::new(),
         }
+    }
+
+    /// What repeats there is budget for at `backend`.
+    pub fn budget(&self, backend: &Name) -> Arc<RetryBudget> {
+        lock(&self.budgets).entry(backend.clone()).or_default().clone()
+    }
+
+    /// The TLS client that is made of `made_of` (a text that differs whenever anything in it does); `make` makes it when
+    /// there is none yet. Connections are pooled by its address, so the same one must come back.
+    pub fn tls_client<E>(
+        &self,
+        made_of: &str,
+        make: impl FnOnce() -> Result<Arc<rustls::ClientConfig>, E>,
+    ) -> Result<Arc<rustls::ClientConfig>, E> {
+        let mut clients = lock(&self.tls_clients);
+        if let Some(client) = clients.get(made_of) {
+            return Ok(client.clone());
+        }
+        let client = make()?;
+        clients.insert(made_of.to_owned(), client.clone());
+        Ok(client)
     }
 
     /// Makes the session tickets of all TLS listeners: the same over all snapshots, so that clients resume their sessions
@@ -563,6 +588,8 @@ impl Leaves {
         lock(&self.endpoints).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.traffic).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.releases).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+        lock(&self.budgets).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+        lock(&self.tls_clients).retain(|_, leaf| Arc::strong_count(leaf) > 1);
     }
 }
 

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["upstream"],
     &["config", "health::probe"],
     &["engine", "proxy", "telemetry"],
-    &["admin"],
+    &["admin", "cli::render"],
     &["app"],
     &["demo"],
     &["cli"],

@@ -352,11 +352,8 @@ pub const CHECK_FAILURES: Setting<u32> =
 pub const ADMIN_ADDRESS: Setting<&'static str> =
     Setting::new("admin.address", "127.0.0.1:9180", "commands are for this machine unless a token protects them");
 /// `admin.tokenFile`
-pub const ADMIN_TOKEN_FILE: Setting<&'static str> = Setting::new(
-    "admin.tokenFile",
-    "(a token made at the start, in the state directory)",
-    "the command line on the same machine just works",
-);
+pub const ADMIN_TOKEN_FILE: Setting<&'static str> =
+    Setting::new("admin.tokenFile", "(made at the start)", "the command line on the same machine just works");
 // Proxy
 
 /// `proxy.workers`

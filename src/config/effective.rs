@@ -216,7 +216,7 @@ const REDACTED: &str = "(redacted)";
 const SECRETS: [&str; 7] = ["authorization", "cookie", "key", "password", "secret", "session", "token"];
 
 /// What is wider does not widen its column.
-const WIDE: usize = 56;
+const WIDE: usize = 48;
 
 #[cfg(test)]
 mod tests;

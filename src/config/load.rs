@@ -3,6 +3,7 @@
 //! serde stops at the first error. So what is wrong is taken out of the tree, and the rest is read again, until nothing new
 //! comes: each round finds one more error, and what depends on something taken out is not blamed for it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ pub(super) struct Declared {
 /// Names of one kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
-    names: Vec<String>,
+    names: BTreeSet<String>,
     /// Whether some may have been lost to a syntax error.
     partial: bool,
 }
@@ -84,7 +85,7 @@ impl Names {
 
     /// Whether `name` may be used.
     pub(super) fn know(&self, name: &str) -> bool {
-        self.partial || self.names.iter().any(|known| known == name)
+        self.partial || self.names.contains(name)
     }
 
     /// All names.
@@ -96,19 +97,16 @@ impl Names {
 impl Declared {
     fn of(root: &Node) -> Self {
         let Some(mapping) = root.mapping() else { return Self::default() };
-        let section =
-            |key: &str| mapping.entries.iter().find(|(name, _)| name.text() == Some(key)).map(|(_, node)| node);
+        let section = |key: &str| mapping.entries.get(key).map(|(_, node)| node);
         let keys = |key: &str| Names {
-            names: section(key).and_then(Node::mapping).map_or(Vec::new(), |section| {
-                section.entries.iter().filter_map(|(name, _)| name.text().map(str::to_owned)).collect()
-            }),
+            names: section(key)
+                .and_then(Node::mapping)
+                .map_or(BTreeSet::new(), |section| section.entries.keys().cloned().collect()),
             partial: mapping.dropped.iter().any(|name| name == key),
         };
         let mut listeners = keys("listeners");
         if let Some(Value::Sequence { items, .. }) = section("listeners").map(|node| &node.value) {
-            let names = items.iter().filter_map(|item| {
-                item.mapping()?.entries.iter().find(|(key, _)| key.text() == Some("name"))?.1.text()
-            });
+            let names = items.iter().filter_map(|item| item.mapping()?.entries.get("name")?.1.text());
             listeners.names = names.map(str::to_owned).collect();
         }
         Self { listeners, backends: keys("backends"), releases: keys("releases") }
@@ -192,7 +190,7 @@ fn recover(text: &str, report: &mut Report) -> Option<Node> {
 /// Takes out the top-level keys that begin with `x-`.
 fn drop_extensions(root: &mut Node) {
     if let Value::Mapping(mapping) = &mut root.value {
-        mapping.entries.retain(|(key, _)| !key.text().is_some_and(|name| name.starts_with("x-")));
+        mapping.entries.retain(|name, _| !name.starts_with("x-"));
     }
 }
 
@@ -204,6 +202,10 @@ fn typed(root: &mut Node, report: &mut Report) -> Option<File> {
             Err(error) => error,
         };
         if report.len() >= MAX_PROBLEMS {
+            let at = At::root(Some(root));
+            report
+                .error(&at, format!("there are more than {MAX_PROBLEMS} problems: these are some of them"))
+                .help(SOME);
             return None;
         }
         record(&error, root, report);
@@ -252,6 +254,8 @@ fn required(structure: &str) -> Vec<String> {
     keys.map_or(Vec::new(), |keys| keys.iter().filter_map(|key| key.as_str().map(str::to_owned)).collect())
 }
 
+const SOME: &str = "repair these first";
+
 /// What to do about an empty file.
 const EMPTY: &str = "it needs at least `listeners`";
 
@@ -260,6 +264,3 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// After so many problems, reading ends: one more round for each would take too long, and nobody reads on.
 const MAX_PROBLEMS: usize = 100;
-
-#[cfg(test)]
-mod tests;

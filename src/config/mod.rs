@@ -22,7 +22,21 @@ pub use problem::{Place, Problem, Problems, Severity};
 pub fn json_schema() -> serde_json::Value {
     let mut schema = schemars::schema_for!(schema::File);
     schema.insert("title".to_owned(), "weir".into());
-    schema.to_value()
+    let mut schema = schema.to_value();
+    without_empty_defaults(&mut schema);
+    schema
+}
+
+/// Removes the defaults of whole sections: they are empty, and what they stand for is in [`defaults`].
+fn without_empty_defaults(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            map.retain(|key, value| key != "default" || !(value.is_object() || value.is_array() || value.is_null()));
+            map.values_mut().for_each(without_empty_defaults);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(without_empty_defaults),
+        _ => {}
+    }
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ fn directories(file: &Path) -> Vec<PathBuf> {
 }
 
 /// What tells one content from another; `None` when there is nothing to read.
-fn digest(path: &Path) -> Option<u128> {
+pub(super) fn digest(path: &Path) -> Option<u128> {
     let mut file = fs::File::open(path).ok()?;
     let mut hash = Xxh3::new();
     let mut buffer = [0; 8192];

@@ -14,6 +14,7 @@ mod bind;
 mod choose;
 mod connection;
 mod cookies;
+mod deadline;
 mod download;
 mod evidence;
 mod exchange;
@@ -34,7 +35,6 @@ mod upgrade;
 mod upload;
 mod validate;
 mod view;
-mod watch;
 mod worker;
 mod workers;
 

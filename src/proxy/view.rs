@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use super::access_log::Format;
-use super::watch::Watch;
+use super::deadline::Watch;
 use crate::snapshot::{AccessLog, Current, Listener, Snapshot, Traffic};
 use crate::types::Name;
 

@@ -19,7 +19,7 @@ use super::limit::ConnectionLimit;
 use super::mirror::Mirrors;
 use super::registry::Registry;
 use super::view::Listening;
-use super::watch::RESOLUTION;
+use super::deadline::RESOLUTION;
 use crate::clock;
 use crate::snapshot::Current;
 use crate::types::Name;

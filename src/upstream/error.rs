@@ -8,15 +8,7 @@ use http::Request;
 use super::body::{RequestBody, Upload};
 use super::connect::ConnectError;
 use crate::outcome::Fault;
-
-/// Whether the endpoint may have seen the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// Certainly not, or it said that it did nothing with it: safe to repeat whatever the method.
-    Nothing,
-    /// Perhaps, in part or as a whole.
-    Maybe,
-}
+use crate::retry::Sent;
 
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
 use http_body::{Body, Frame};
 use tokio::time::Instant;
 
 use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::Stream;
-use super::error::{SendError, Sent};
+use super::error::SendError;
 use super::io::Upgraded;
 use super::pool::Slot;
 use super::timer::{BodyWait, Deadline, HeadWait, Limits};
@@ -29,6 +29,7 @@ use crate::http1::head::{self, ResponseHead, take_response};
 use crate::http1::outbox::{Delimited, Outbox};
 use crate::http1::{Http1Error, encode};
 use crate::outcome::Fault;
+use crate::retry::Sent;
 use crate::socket;
 
 /// What a response head may hold.
@@ -256,7 +257,8 @@ fn tidy(head: &mut ResponseHead, framing: Framing) -> bool {
         // Two framings: whoever is wrong about it, the body is read as chunks, and the rest is not to be trusted.
         return false;
     }
-    framing != Framing::UntilClose && keeps_alive(head.version, &head.headers)
+    // What HTTP/1.0 says of keeping connections alive is not to be relied on.
+    framing != Framing::UntilClose && head.version == Version::HTTP_11 && keeps_alive(head.version, &head.headers)
 }
 
 /// How long the endpoint keeps the connection, less a second so that it does not close while a request is on its way.
@@ -344,7 +346,8 @@ impl Sending {
 fn delimit(parts: &mut request::Parts, body: &RequestBody) -> Delimited {
     let headers = &mut parts.headers;
     headers.remove(TRANSFER_ENCODING);
-    match body.size_hint().exact() {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    match body.size_hint().exact().or(announced) {
         // No body, and nothing that speaks of one, unless the method means to have one.
         Some(0) if headers.get(CONTENT_LENGTH).is_none() && !means_a_body(&parts.method) => Delimited::Absent,
         Some(length) => {

@@ -18,10 +18,11 @@ use tokio::time::Instant;
 
 use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::Stream;
-use super::error::{SendError, Sent, body_fault, head_fault, is_unprocessed};
+use super::error::{SendError, body_fault, head_fault, is_unprocessed};
 use super::pool::Slot;
 use super::timer::{BodyWait, Deadline, HeadWait, Limits};
 use crate::outcome::Fault;
+use crate::retry::Sent;
 
 /// The HTTP/2 connections of one pool.
 #[derive(Default)]

@@ -13,13 +13,16 @@ mod http1;
 mod http2;
 mod io;
 mod pool;
+#[cfg(test)]
+pub(crate) mod testing;
 mod timer;
 pub mod tls;
 mod upstreams;
 mod wire;
 
+pub use crate::retry::Sent;
 pub use body::{BodyError, RequestBody, UpstreamBody};
-pub use error::{SendError, Sent};
+pub use error::SendError;
 pub use fetch::fetch;
 pub use io::Upgraded;
 pub use pool::Reuse;

@@ -45,6 +45,7 @@ pub(super) struct Pool {
     /// What ALPN settled on last.
     http2_settled: Cell<Option<bool>>,
     /// The most used last: those at the front grow old and are closed.
+    #[expect(clippy::vec_box, reason = "a connection moves between the pool and its exchanges, and is large")]
     idle: RefCell<Vec<Box<Connection>>>,
     pub(super) http2: Connections,
     open: Cell<usize>,

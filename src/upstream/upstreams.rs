@@ -207,7 +207,10 @@ impl Trip<'_> {
                             // There is no room for a fresh one, so any has to do.
                             continue;
                         }
-                        let room = async { Ok(self.pool.http2.room.notified().await) };
+                        let room = async {
+                            self.pool.http2.room.notified().await;
+                            Ok(())
+                        };
                         self.wait(deadline, room).await
                     }
                 },

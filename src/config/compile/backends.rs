@@ -1,10 +1,11 @@
 //! Named targets and their endpoints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 
 use super::Compiler;
@@ -13,12 +14,13 @@ use crate::balancer::Balancer;
 use crate::config::defaults;
 use crate::config::schema;
 use crate::config::tree::At;
+use crate::config::watch::digest;
 use crate::endpoint::Endpoint;
 use crate::health::outlier::OutlierPolicy;
 use crate::snapshot::{Backend, BackendTls, Probe, Protocol};
 use crate::stats::PerWorker;
 use crate::types::Name;
-use crate::upstream::tls::{Alpn, client_config};
+use crate::upstream::tls::{Alpn, TlsError, client_config};
 
 /// The names among the endpoints: what has to be resolved.
 pub fn hosts(file: &schema::File) -> BTreeSet<String> {
@@ -65,7 +67,7 @@ impl Compiler<'_> {
             keep_alive: self.positive(&times.key("keepAlive"), defaults::BACKEND_KEEP_ALIVE.or(keep_alive)),
             max_connections: self.within(&at.key("maxConnections"), connections, 1, u32::MAX) as usize,
             max_pending: defaults::MAX_PENDING.or(backend.max_pending) as usize,
-            budget: Arc::default(),
+            budget: self.leaves.budget(name),
         }
     }
 
@@ -100,17 +102,22 @@ impl Compiler<'_> {
             Host::Address(address) => vec![*address],
             Host::Name(name) => self.resolved.get(name).cloned().unwrap_or_default(),
         };
-        let addresses: Vec<SocketAddr> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-        let local = matches!(&host, Host::Name(name) if name == "localhost");
-        let loopback = SocketAddr::from(([127, 0, 0, 1], port));
-        for address in addresses.iter().copied().chain(local.then_some(loopback)) {
-            if let Some(listener) = self.file().listeners.iter().find(|listener| reaches(address, listener.address)) {
-                self.error(at, format!("`{text}` is weir itself: the listener `{}`", listener.name))
-                    .help("every request would go round in circles: name the address of the application");
-                break;
-            }
+        // Only what the file itself says: an answer of DNS is no reason to refuse a configuration.
+        let own = match host {
+            Host::Address(address) => Some(address),
+            Host::Name(name) => (name == "localhost").then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
+        if let Some(address) = own {
+            self.not_weir(text, SocketAddr::new(address, port), at);
         }
-        addresses
+        addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
+    }
+
+    fn not_weir(&mut self, text: &str, address: SocketAddr, at: &At<'_>) {
+        if let Some(listener) = self.file().listeners.iter().find(|listener| reaches(address, listener.address)) {
+            self.error(at, format!("`{text}` is weir itself: the listener `{}`", listener.name))
+                .help("every request would go round in circles: name the address of the application");
+        }
     }
 
     fn outlier(&mut self, outlier: &schema::Outlier, at: &At<'_>) -> OutlierPolicy {
@@ -136,27 +143,44 @@ impl Compiler<'_> {
     }
 
     fn backend_tls(&mut self, tls: &schema::BackendTls, protocol: schema::Protocol, at: &At<'_>) -> Option<BackendTls> {
-        let ca = tls.ca.as_deref().map(|path| self.loaded.resolve(path));
-        let identity = tls.client_certificate.as_ref().map(|pair| self.pair(pair));
+        let server_name = tls.server_name.as_deref().map(|name| self.server_name(&at.key("serverName"), name));
+        let ca = tls.ca.as_deref().map(|path| (self.loaded.resolve(path), self.chain(path, &at.key("ca"))));
+        let pair = tls.client_certificate.as_ref();
+        let identity = pair.map(|pair| (self.paths(pair), self.certified_key(pair, &at.key("clientCertificate"))));
+        let broken = matches!(ca, Some((_, None))) || matches!(identity, Some((_, None)));
+        if broken {
+            return None;
+        }
         let alpn = match protocol {
             schema::Protocol::Auto => Alpn::Any,
             schema::Protocol::Http1 => Alpn::Http1,
             schema::Protocol::Http2 => Alpn::Http2,
         };
-        let server_name = tls.server_name.as_deref().map(|name| self.server_name(&at.key("serverName"), name));
-        let identity = identity.as_ref().map(|(chain, key)| (chain.as_path(), key.as_path()));
-        match client_config(ca.as_deref(), identity, alpn) {
+        let config = self.tls_client(ca.map(|(path, _)| path), identity.map(|(paths, _)| paths), alpn);
+        match config {
             Ok(config) => Some(BackendTls { config, server_name: server_name.flatten() }),
             Err(error) => {
-                self.error(&at.first_of(&["ca", "clientCertificate"]), error.to_string());
+                self.error(at, error.to_string());
                 None
             }
         }
     }
 
-    fn pair(&self, pair: &schema::Certificate) -> (PathBuf, PathBuf) {
-        let resolve = |path: &Path| self.loaded.resolve(path);
-        (resolve(&pair.certificate), resolve(&pair.key))
+    /// The client in use, as long as it is made of the same files: connections are pooled by it.
+    fn tls_client(
+        &self,
+        ca: Option<PathBuf>,
+        identity: Option<(PathBuf, PathBuf)>,
+        alpn: Alpn,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
+        let (chain, key) = identity.as_ref().map(|(chain, key)| (chain.as_path(), key.as_path())).unzip();
+        let parts = [ca.as_deref(), chain, key].map(|path| path.map(digest));
+        let made_of = format!("{alpn:?} {parts:?}");
+        self.leaves.tls_client(&made_of, || client_config(ca.as_deref(), chain.zip(key), alpn))
+    }
+
+    fn paths(&self, pair: &schema::Certificate) -> (PathBuf, PathBuf) {
+        (self.loaded.resolve(&pair.certificate), self.loaded.resolve(&pair.key))
     }
 
     fn server_name(&mut self, at: &At<'_>, name: &str) -> Option<ServerName<'static>> {

@@ -9,6 +9,7 @@ mod checks;
 mod filters;
 mod listeners;
 mod matches;
+mod pem;
 mod proxy;
 mod releases;
 mod routes;

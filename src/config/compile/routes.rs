@@ -1,6 +1,6 @@
 //! Which requests go where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -244,30 +244,35 @@ impl Compiler<'_> {
 
     /// Says so when a match was written before: its requests never reach the second route.
     pub(super) fn shadowed(&mut self) {
-        let everything = schema::Match::default();
-        let mut seen: Vec<(Vec<usize>, &schema::Match, usize)> = Vec::new();
+        // By the text of the match: where it is served, and the number of its route.
+        let mut seen: HashMap<String, Vec<(Vec<usize>, usize)>> = HashMap::new();
         for (index, route) in self.file().routes.iter().enumerate() {
             let at = self.root().key("routes").item(index);
             let served = self.served(route);
-            let one = route.matching.iter().map(|one| (at.key("match"), one));
-            let many = route.matches.iter().flatten().enumerate().map(|(n, one)| (at.key("matches").item(n), one));
-            let mut matches: Vec<_> = one.chain(many).collect();
-            if matches.is_empty() {
-                matches.push((at.clone(), &everything));
-            }
-            for (at, matching) in matches {
-                let first = seen.iter().find(|(listeners, other, _)| {
-                    *other == matching && served.iter().any(|listener| listeners.contains(listener))
-                });
-                if let Some((.., first)) = first {
+            for (at, matching) in written_matches(route, &at) {
+                let same = seen.entry(serde_json::to_string(&matching).unwrap_or_default()).or_default();
+                let shared = |(other, _): &&(Vec<usize>, usize)| served.iter().any(|listener| other.contains(listener));
+                if let Some((_, first)) = same.iter().find(shared) {
                     let message =
-                        format!("route {} of the file matches the same requests: this one never gets any", first + 1);
+                        format!("route {first} of the file matches the same requests: this one never gets any");
                     self.warn(&at, message).help("remove one, or let them differ");
                 }
-                seen.push((served.clone(), matching, index));
+                same.push((served.clone(), index + 1));
             }
         }
     }
+}
+
+/// The matches of a route, and where they are; one for every request when there is none.
+fn written_matches<'a>(route: &schema::Route, at: &At<'a>) -> Vec<(At<'a>, schema::Match)> {
+    let one = route.matching.iter().map(|one| (at.key("match"), one.clone()));
+    let many = route.matches.iter().flatten().enumerate();
+    let many = many.map(|(index, one)| (at.key("matches").item(index), one.clone()));
+    let mut matches: Vec<_> = one.chain(many).collect();
+    if matches.is_empty() {
+        matches.push((at.clone(), schema::Match::default()));
+    }
+    matches
 }
 
 /// A route as it is written, and what it is written among.

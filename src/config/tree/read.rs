@@ -144,7 +144,7 @@ impl<'t> Reader<'t, '_> {
             match value {
                 None => mapping.dropped.push(name.to_owned()),
                 Some(value) if name == "<<" => merged.push(value),
-                Some(value) => mapping.entries.push(placed(key, value)),
+                Some(value) => drop(mapping.entries.insert(name.to_owned(), placed(key.clone(), value))),
             }
         }
         for value in merged {
@@ -157,10 +157,8 @@ impl<'t> Reader<'t, '_> {
     fn merge(&mut self, into: &mut Mapping, from: Node) {
         match from.value {
             Value::Mapping(mapping) => {
-                for (key, value) in mapping.entries {
-                    if key.text().is_some_and(|name| into.get(name).is_none()) {
-                        into.entries.push((key, value));
-                    }
+                for (name, entry) in mapping.entries {
+                    into.entries.entry(name).or_insert(entry);
                 }
             }
             Value::Sequence { items, .. } if items.iter().all(|item| item.mapping().is_some()) => {
@@ -220,7 +218,9 @@ impl<'t> Reader<'t, '_> {
 /// Where a reader sees a mapping that has no key of its own: at its first key.
 fn head(value: &Value) -> Option<Mark> {
     match value {
-        Value::Mapping(mapping) => mapping.entries.first().map(|(key, _)| key.mark),
+        Value::Mapping(mapping) => {
+            mapping.entries.values().map(|(key, _)| key.mark).min_by_key(|mark| (mark.line, mark.column))
+        }
         _ => None,
     }
 }
@@ -246,7 +246,7 @@ fn measure(node: &Node) -> (usize, usize) {
     match &node.value {
         Value::Scalar { .. } => (1, 1),
         Value::Sequence { items, .. } => items.iter().fold((1, 1), add),
-        Value::Mapping(mapping) => mapping.entries.iter().fold((1, 1), |sum, (key, value)| add(add(sum, key), value)),
+        Value::Mapping(mapping) => mapping.entries.values().fold((1, 1), |sum, (key, value)| add(add(sum, key), value)),
     }
 }
 
@@ -257,7 +257,7 @@ fn renumber(node: &mut Node, last: &mut Id) {
     match &mut node.value {
         Value::Scalar { .. } => {}
         Value::Sequence { items, .. } => items.iter_mut().for_each(|item| renumber(item, last)),
-        Value::Mapping(mapping) => mapping.entries.iter_mut().for_each(|(key, value)| {
+        Value::Mapping(mapping) => mapping.entries.values_mut().for_each(|(key, value)| {
             renumber(key, last);
             renumber(value, last);
         }),

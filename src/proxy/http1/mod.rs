@@ -23,7 +23,7 @@ use http_body::Body;
 pub(crate) use self::body::{RequestBody, RequestBodyError};
 pub(crate) use self::conn::Transport;
 use self::conn::{Shared, share};
-use super::watch::Deadline;
+use super::deadline::Deadline;
 use crate::http1::Http1Error;
 use crate::http1::body::Decoder;
 use crate::http1::framing::{Framing, keeps_alive, of_request};

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
-use crate::proxy::watch::Watch;
+use crate::proxy::deadline::Watch;
 
 const SETTINGS: Settings = Settings {
     limits: Limits { bytes: 4096, fields: 20 },

@@ -1,1 +1,698 @@
+//! HTTP/1.1, against endpoints that follow a script.
 
+use std::cell::Cell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, Semaphore, oneshot};
+
+use super::super::testing::{Bench, always, backend, endpoint, read_all, read_head, request, run, text};
+use super::super::{BodyError, RequestBody, Reuse, Sent, UpstreamBody};
+use crate::outcome::Fault;
+use crate::snapshot::{Backend, Protocol};
+
+mod http2;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// A body that yields what the test sends, and ends when the test drops the sender.
+struct Fed(tokio::sync::mpsc::Receiver<Result<Bytes, Fault>>);
+
+impl Body for Fed {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0.poll_recv(cx).map(|part| part.map(|part| part.map(Frame::data).map_err(BodyError::from)))
+    }
+}
+
+type Feeder = tokio::sync::mpsc::Sender<Result<Bytes, Fault>>;
+
+fn fed() -> (Feeder, RequestBody) {
+    let (feeder, parts) = tokio::sync::mpsc::channel(1);
+    (feeder, RequestBody::stream(Fed(parts)))
+}
+
+fn post(body: RequestBody) -> Request<RequestBody> {
+    request("POST", "/", body)
+}
+
+async fn next(body: &mut UpstreamBody) -> Option<Result<Bytes, Fault>> {
+    let frame = body.frame().await?;
+    Some(frame.map(|frame| frame.into_data().unwrap()).map_err(|error| error.fault))
+}
+
+/// Closes with a reset instead of an orderly end.
+fn reset(stream: tokio::net::TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+#[test]
+fn one_connection_carries_one_request_after_the_other() {
+    run(async {
+        let bench = Bench::to(
+            endpoint(|mut stream, number| async move {
+                while read_head(&mut stream).await.is_some() {
+                    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n{number}");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            })
+            .await,
+        );
+        for _ in 0..3 {
+            assert_eq!(bench.get_text("/").await, (200, "0".to_owned()));
+        }
+        assert_eq!(bench.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn requests_at_once_take_a_connection_each_and_the_latest_is_used_first() {
+    run(async {
+        let bench = Bench::to(
+            endpoint(|mut stream, number| async move {
+                while read_head(&mut stream).await.is_some() {
+                    let answer =
+                        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{number}\r\n0\r\n\r\n");
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+            })
+            .await,
+        );
+        let (first, second) = tokio::join!(bench.get_text("/"), bench.get_text("/"));
+        assert_ne!(first, second);
+        assert_eq!(bench.counts(), (2, 2));
+        let again = bench.get_text("/").await;
+        assert_eq!(bench.get_text("/").await, again, "the one that came back last");
+    });
+}
+
+#[test]
+fn the_endpoint_sees_origin_form_one_host_and_one_framing() {
+    run(async {
+        let (heads, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let bench = Bench::to(
+            endpoint(move |mut stream, _| {
+                let heads = heads.clone();
+                async move {
+                    let head = read_head(&mut stream).await.unwrap();
+                    let mut rest = [0; 10];
+                    stream.read_exact(&mut rest).await.unwrap();
+                    heads.send((head, rest)).unwrap();
+                    stream.write_all(OK.as_bytes()).await.unwrap();
+                }
+            })
+            .await,
+        );
+        let (feeder, body) = fed();
+        let send = bench.send(request("GET", "http://other.test/a?b=c", body), Reuse::Any);
+        let feed = async move { feeder.send(Ok(Bytes::from("hello"))).await.unwrap() };
+        let (response, ()) = tokio::join!(send, feed);
+        response.unwrap();
+        let (head, body) = seen.recv().await.unwrap();
+        assert!(head.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains("host: shop.test\r\n") && !head.contains("other.test"), "{head}");
+        assert!(head.contains("transfer-encoding: chunked\r\n"), "a body of a GET is sent: {head}");
+        assert_eq!(&body, b"5\r\nhello\r\n");
+    });
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_is_passed_over() {
+    run(async {
+        let (close, closed) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+        let (close_now, has_closed) = (close.clone(), closed.clone());
+        let bench = Bench::to(
+            endpoint(move |mut stream, number| {
+                let (close, closed) = (close.clone(), closed.clone());
+                async move {
+                    read_head(&mut stream).await.unwrap();
+                    stream.write_all(OK.as_bytes()).await.unwrap();
+                    if number == 0 {
+                        close.notified().await;
+                        drop(stream);
+                        closed.notify_one();
+                    } else {
+                        read_all(&mut stream).await;
+                    }
+                }
+            })
+            .await,
+        );
+        assert_eq!(bench.get_text("/").await.0, 200);
+        close_now.notify_one();
+        has_closed.notified().await;
+        // The runtime hears of the end of it when it next looks at its sockets, which it does before a timer fires.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let response = bench.send(post(RequestBody::empty()), Reuse::Any).await.unwrap();
+        assert_eq!(text(response).await, "ok");
+        assert_eq!(bench.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn a_request_that_dies_on_a_used_connection_says_so_and_is_not_sent_twice() {
+    run(async {
+        let requests = Rc::new(Cell::new(0));
+        let count = requests.clone();
+        let bench = Bench::to(
+            endpoint(move |mut stream, number| {
+                let count = count.clone();
+                async move {
+                    while read_head(&mut stream).await.is_some() {
+                        count.set(count.get() + 1);
+                        if number == 0 && count.get() == 2 {
+                            return;
+                        }
+                        stream.write_all(OK.as_bytes()).await.unwrap();
+                    }
+                }
+            })
+            .await,
+        );
+        assert_eq!(bench.get_text("/").await.0, 200);
+        let error = bench.get("/").await.unwrap_err();
+        assert_eq!((error.fault, error.sent, error.reused), (Fault::UpstreamClosed, Sent::Maybe, true));
+        assert_eq!(requests.get(), 2);
+        let response = bench.send(request("GET", "/", RequestBody::empty()), Reuse::FreshOnly).await.unwrap();
+        assert_eq!(text(response).await, "ok");
+        assert_eq!(requests.get(), 3);
+    });
+}
+
+#[test]
+fn fresh_only_never_takes_a_used_connection() {
+    run(async {
+        let bench = Bench::to(endpoint(|stream, _| always(stream, OK)).await);
+        assert_eq!(bench.get_text("/").await.0, 200);
+        let response = bench.send(request("GET", "/", RequestBody::empty()), Reuse::FreshOnly).await.unwrap();
+        text(response).await;
+        assert_eq!(bench.counts(), (2, 2));
+        let response = bench.send(post(RequestBody::empty()), Reuse::Young).await.unwrap();
+        text(response).await;
+        assert_eq!(bench.counts(), (2, 2), "young enough");
+    });
+}
+
+#[test]
+fn bytes_after_an_answer_poison_its_connection() {
+    run(async {
+        let answers = [
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+            "HTTP/1.1 204 No Content\r\n\r\nevil",
+            "HTTP/1.1 304 Not Modified\r\ncontent-length: 4\r\n\r\nevil",
+        ];
+        for answer in answers {
+            let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+            bench.get_text("/").await;
+            assert_eq!(bench.counts(), (0, 0), "{answer}");
+        }
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+        let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+        let response = bench.send(request("HEAD", "/", RequestBody::empty()), Reuse::Any).await.unwrap();
+        assert_eq!(response.headers()["content-length"], "4");
+        assert_eq!(text(response).await, "");
+        assert_eq!(bench.counts(), (0, 0), "a HEAD with a body");
+    });
+}
+
+#[test]
+fn an_answer_with_two_framings_is_read_as_chunks_and_its_connection_closed() {
+    run(async {
+        let answer =
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+        let response = bench.get("/").await.unwrap();
+        assert!(!response.headers().contains_key("content-length"));
+        assert_eq!(text(response).await, "hello");
+        assert_eq!(bench.counts(), (0, 0));
+    });
+}
+
+#[test]
+fn http_1_0_and_connection_close_are_not_reused() {
+    run(async {
+        for answer in [
+            "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
+        ] {
+            let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+            assert_eq!(bench.get_text("/").await, (200, "ok".to_owned()));
+            assert_eq!(bench.counts(), (0, 0), "{answer}");
+        }
+    });
+}
+
+#[test]
+fn a_body_until_the_end_of_the_connection_is_whole_only_if_that_ends_well() {
+    run(async {
+        let bench = Bench::to(
+            endpoint(|mut stream, number| async move {
+                read_head(&mut stream).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nall of it").await.unwrap();
+                if number == 1 {
+                    reset(stream);
+                }
+            })
+            .await,
+        );
+        assert_eq!(bench.get_text("/").await, (200, "all of it".to_owned()));
+        match bench.get("/").await {
+            Ok(response) => {
+                let error = response.into_body().collect().await.unwrap_err();
+                assert_eq!(error.fault, Fault::UpstreamTruncated);
+            }
+            // The reset may overtake the head.
+            Err(error) => assert_eq!(error.fault, Fault::UpstreamClosed),
+        }
+    });
+}
+
+#[test]
+fn a_truncated_body_is_an_error_never_an_end() {
+    run(async {
+        for (answer, fault) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello", Fault::UpstreamTruncated),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n", Fault::UpstreamTruncated),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nhello", Fault::UpstreamTruncated),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n", Fault::UpstreamProtocol),
+        ] {
+            let bench = Bench::to(
+                endpoint(move |mut stream, _| async move {
+                    read_head(&mut stream).await.unwrap();
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                })
+                .await,
+            );
+            let mut body = bench.get("/").await.unwrap().into_body();
+            assert_eq!(next(&mut body).await, Some(Ok(Bytes::from("hello"))), "{answer}");
+            assert_eq!(next(&mut body).await, Some(Err(fault)), "{answer}");
+            assert_eq!(bench.counts(), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn trailers_come_through() {
+    run(async {
+        let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-sum: 7\r\n\r\n";
+        let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+        let whole = bench.get("/").await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(whole.trailers().unwrap()["x-sum"], "7");
+        assert_eq!(bench.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn nonsense_instead_of_a_head_is_a_protocol_fault() {
+    run(async {
+        let long = Box::leak(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(200_000)).into_boxed_str());
+        let many = Box::leak(format!("HTTP/1.1 200 OK\r\n{}\r\n", "x: y\r\n".repeat(1000)).into_boxed_str());
+        let informed = Box::leak("HTTP/1.1 100 Continue\r\n\r\n".repeat(100_000).into_boxed_str());
+        for answer in [
+            "SSH-2.0-OpenSSH_9.6\r\n",
+            "HTTP/1.1 abc\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            long,
+            many,
+            informed,
+        ] {
+            let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+            let error = bench.get("/").await.unwrap_err();
+            assert_eq!(error.fault, Fault::UpstreamProtocol, "{:.60}: {error:?}", answer);
+            assert_eq!(error.sent, Sent::Maybe);
+            assert_eq!(bench.counts(), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn informational_responses_are_skipped() {
+    run(async {
+        let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+        assert_eq!(bench.get_text("/").await, (200, String::new()));
+        assert_eq!(bench.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn a_refused_connection_gives_the_request_back() {
+    run(async {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let bench = Bench::to(free);
+        let error = bench.send(post(RequestBody::full(Bytes::from("x"))), Reuse::Any).await.unwrap_err();
+        assert_eq!((error.fault, error.sent, error.reused), (Fault::ConnectRefused, Sent::Nothing, false));
+        assert_eq!(error.request.unwrap().method(), "POST");
+        assert_eq!(bench.counts(), (0, 0));
+    });
+}
+
+#[test]
+fn a_silent_endpoint_is_a_timeout_of_the_phase_it_is_silent_in() {
+    run(async {
+        let silent = |address| Backend {
+            connect_timeout: Duration::from_millis(50),
+            response_timeout: Duration::from_millis(20),
+            idle_timeout: Duration::from_millis(30),
+            ..backend(address)
+        };
+        let mute = endpoint(|mut stream, _| async move { drop(read_all(&mut stream).await) }).await;
+        let error = Bench::new(silent(mute)).get("/").await.unwrap_err();
+        assert_eq!((error.fault, error.sent), (Fault::ResponseTimeout, Sent::Maybe));
+
+        let slow = endpoint(|mut stream, _| async move {
+            read_head(&mut stream).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
+            read_all(&mut stream).await;
+        });
+        let mut body = Bench::new(silent(slow.await)).get("/").await.unwrap().into_body();
+        assert_eq!(next(&mut body).await, Some(Ok(Bytes::from("half"))));
+        assert_eq!(next(&mut body).await, Some(Err(Fault::UpstreamIdle)));
+
+        // The client is the silent one.
+        let (_feeder, body) = fed();
+        let error = Bench::new(silent(mute)).send(post(body), Reuse::Any).await.unwrap_err();
+        assert_eq!(error.fault, Fault::ClientTimeout);
+    });
+}
+
+#[test]
+fn an_upload_that_moves_is_not_cut_by_the_response_timeout() {
+    run(async {
+        let address = endpoint(|mut stream, _| async move {
+            read_head(&mut stream).await.unwrap();
+            let mut upload = [0; 4 + 40];
+            stream.read_exact(&mut upload).await.unwrap();
+            stream.write_all(OK.as_bytes()).await.unwrap();
+        })
+        .await;
+        let bench = Bench::new(Backend { response_timeout: Duration::from_millis(40), ..backend(address) });
+        let (feeder, body) = fed();
+        let mut request = post(body);
+        request.headers_mut().insert("content-length", "44".parse().unwrap());
+        let feed = async move {
+            for _ in 0..11 {
+                // Twice the response's time in all: this is a slow client, not a synchronisation.
+                tokio::time::sleep(Duration::from_millis(8)).await;
+                feeder.send(Ok(Bytes::from("slow"))).await.unwrap();
+            }
+        };
+        let (response, ()) = tokio::join!(bench.send(request, Reuse::Any), feed);
+        assert_eq!(text(response.unwrap()).await, "ok");
+    });
+}
+
+#[test]
+fn an_early_answer_is_heard_while_the_upload_still_runs() {
+    run(async {
+        let address = endpoint(|mut stream, _| async move {
+            read_head(&mut stream).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+            // An echo: the answer needs the upload to go on.
+            let mut part = [0; 9];
+            for _ in 0..3 {
+                stream.read_exact(&mut part).await.unwrap();
+                stream.write_all(&part).await.unwrap();
+            }
+            stream.write_all(b"0\r\n\r\n").await.unwrap();
+            read_all(&mut stream).await;
+        })
+        .await;
+        let bench = Bench::to(address);
+        let (feeder, body) = fed();
+        let mut answer = bench.send(post(body), Reuse::Any).await.unwrap().into_body();
+        for _ in 0..3 {
+            feeder.send(Ok(Bytes::from("echo"))).await.unwrap();
+            assert_eq!(next(&mut answer).await, Some(Ok(Bytes::from("echo"))));
+        }
+        assert_eq!(next(&mut answer).await, None);
+        assert_eq!(bench.counts(), (0, 0), "the upload was not over, so the connection is");
+    });
+}
+
+#[test]
+fn a_refusal_is_heard_even_if_the_endpoint_closes_on_the_upload() {
+    run(async {
+        let address = endpoint(|mut stream, _| async move {
+            read_head(&mut stream).await.unwrap();
+            stream.write_all(b"HTTP/1.1 413 Too Large\r\ncontent-length: 4\r\n\r\nmuch").await.unwrap();
+            // Unread bytes make this a reset.
+        })
+        .await;
+        let bench = Bench::to(address);
+        let body = RequestBody::full(Bytes::from(vec![7; 8 << 20]));
+        let response = bench.send(post(body), Reuse::Any).await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert_eq!(bench.counts().1, 0);
+    });
+}
+
+#[test]
+fn a_client_that_breaks_off_is_blamed_itself_and_the_endpoint_sees_no_whole_request() {
+    run(async {
+        let (sender, seen) = oneshot::channel();
+        let sender = Rc::new(Cell::new(Some(sender)));
+        let address = endpoint(move |mut stream, _| {
+            let sender = sender.take();
+            async move { sender.unwrap().send(read_all(&mut stream).await).unwrap() }
+        })
+        .await;
+        let bench = Bench::to(address);
+        let (feeder, body) = fed();
+        let feed = async move {
+            feeder.send(Ok(Bytes::from("part"))).await.unwrap();
+            feeder.send(Err(Fault::ClientGone)).await.unwrap();
+        };
+        let (result, ()) = tokio::join!(bench.send(post(body), Reuse::Any), feed);
+        assert_eq!(result.unwrap_err().fault, Fault::ClientGone);
+        assert!(!seen.await.unwrap().ends_with(b"0\r\n\r\n"));
+    });
+}
+
+#[test]
+fn a_body_that_is_dropped_early_closes_its_connection() {
+    run(async {
+        let (sender, closed) = oneshot::channel();
+        let sender = Rc::new(Cell::new(Some(sender)));
+        let address = endpoint(move |mut stream, _| {
+            let sender = sender.take();
+            async move {
+                read_head(&mut stream).await.unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
+                read_all(&mut stream).await;
+                sender.unwrap().send(()).unwrap();
+            }
+        })
+        .await;
+        let bench = Bench::to(address);
+        drop(bench.get("/").await.unwrap());
+        closed.await.unwrap();
+        assert_eq!(bench.counts(), (0, 0));
+    });
+}
+
+#[test]
+fn nobody_reads_so_nothing_is_buffered() {
+    run(async {
+        let sent = Rc::new(Cell::new(0));
+        let stall = Rc::new(Notify::new());
+        let (count, has_stalled) = (sent.clone(), stall.clone());
+        let address = endpoint(move |mut stream, _| {
+            let (count, stall) = (count.clone(), stall.clone());
+            async move {
+                read_head(&mut stream).await.unwrap();
+                socket2::SockRef::from(&stream).set_send_buffer_size(64 * 1024).unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+                let part = vec![7; 16 * 1024];
+                loop {
+                    let writing = tokio::time::timeout(Duration::from_millis(200), stream.write_all(&part));
+                    match writing.await {
+                        Ok(Ok(())) => count.set(count.get() + part.len()),
+                        Ok(Err(_)) => return,
+                        Err(_) => return stall.notify_one(),
+                    }
+                }
+            }
+        })
+        .await;
+        let bench = Bench::to(address);
+        let mut body = bench.get("/").await.unwrap().into_body();
+        next(&mut body).await.unwrap().unwrap();
+        has_stalled.notified().await;
+        // Most of it is in the kernel's buffers of both sides, which grow to a few megabytes.
+        assert!(sent.get() < 16 << 20, "the endpoint could send {} bytes to nobody", sent.get());
+    });
+}
+
+#[test]
+fn beyond_max_connections_requests_wait_in_line_and_beyond_max_pending_they_fail() {
+    run(async {
+        let gate = Rc::new(Semaphore::new(0));
+        let open = gate.clone();
+        let address = endpoint(move |mut stream, number| {
+            let gate = gate.clone();
+            async move {
+                assert_eq!(number, 0, "one connection is the limit");
+                while read_head(&mut stream).await.is_some() {
+                    gate.acquire().await.unwrap().forget();
+                    stream.write_all(OK.as_bytes()).await.unwrap();
+                }
+            }
+        })
+        .await;
+        let bench = Bench::new(Backend { max_connections: 1, max_pending: 2, ..backend(address) });
+        let order = Cell::new(0);
+        let one = async |place| {
+            assert_eq!(bench.get_text("/").await.0, 200);
+            assert_eq!(order.replace(order.get() + 1), place);
+        };
+        let overflow = async {
+            // Polled last: one is on its way and two wait.
+            assert_eq!(bench.get("/").await.unwrap_err().fault, Fault::Overflow);
+            open.add_permits(3);
+        };
+        tokio::join!(biased; one(0), one(1), one(2), overflow);
+        assert_eq!(bench.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn waiting_in_line_ends_with_the_connect_timeout() {
+    run(async {
+        let address = endpoint(|mut stream, _| async move { drop(read_all(&mut stream).await) }).await;
+        let bench = Bench::new(Backend {
+            max_connections: 1,
+            connect_timeout: Duration::from_millis(20),
+            response_timeout: Duration::from_millis(200),
+            ..backend(address)
+        });
+        let (first, second) = tokio::join!(biased; bench.get("/"), bench.get("/"));
+        assert_eq!(first.unwrap_err().fault, Fault::ResponseTimeout);
+        let second = second.unwrap_err();
+        assert_eq!((second.fault, second.sent), (Fault::Overflow, Sent::Nothing));
+        assert!(second.request.is_some());
+        assert_eq!(bench.counts(), (0, 0));
+    });
+}
+
+#[test]
+fn a_waiting_request_that_is_cancelled_loses_nobody_a_connection() {
+    run(async {
+        let gate = Rc::new(Notify::new());
+        let open = gate.clone();
+        let address = endpoint(move |mut stream, _| {
+            let gate = gate.clone();
+            async move {
+                while read_head(&mut stream).await.is_some() {
+                    gate.notified().await;
+                    stream.write_all(OK.as_bytes()).await.unwrap();
+                }
+            }
+        })
+        .await;
+        let bench = Bench::new(Backend { max_connections: 1, ..backend(address) });
+        let first = bench.get_text("/");
+        let cancelled = async {
+            let waiting = bench.get("/");
+            tokio::select! {
+                biased;
+                _ = waiting => panic!("there is no connection for it"),
+                () = std::future::ready(()) => {}
+            }
+            open.notify_one();
+        };
+        let (first, ()) = tokio::join!(biased; first, cancelled);
+        assert_eq!(first.0, 200);
+        open.notify_one();
+        assert_eq!(bench.get_text("/").await.0, 200);
+        assert_eq!(bench.counts(), (1, 1));
+    });
+}
+
+#[test]
+fn the_endpoint_says_how_long_it_keeps_connections() {
+    run(async {
+        let answer = "HTTP/1.1 200 OK\r\nkeep-alive: timeout=1, max=100\r\ncontent-length: 2\r\n\r\nok";
+        let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
+        bench.get_text("/").await;
+        bench.get_text("/").await;
+        assert_eq!(bench.counts(), (1, 1), "a second less than one is none: each is closed in favour of a new one");
+        assert!(bench.upstreams.tidy() || bench.counts() == (0, 0));
+        assert_eq!(bench.counts(), (0, 0));
+    });
+}
+
+#[test]
+fn idle_connections_that_died_are_swept_out() {
+    run(async {
+        let address = endpoint(|mut stream, _| async move {
+            read_head(&mut stream).await.unwrap();
+            stream.write_all(OK.as_bytes()).await.unwrap();
+        })
+        .await;
+        let bench = Bench::to(address);
+        bench.get_text("/").await;
+        while bench.counts() != (0, 0) {
+            bench.upstreams.tidy();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+#[test]
+fn a_switch_of_protocols_hands_out_the_connection_and_what_was_said_already() {
+    run(async {
+        let address = endpoint(|mut stream, _| async move {
+            let head = read_head(&mut stream).await.unwrap();
+            assert!(head.contains("upgrade: chat\r\n"), "{head}");
+            let answer = "HTTP/1.1 101 Switching Protocols\r\nupgrade: chat\r\nconnection: upgrade\r\n\r\nwelcome";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            let mut said = [0; 5];
+            stream.read_exact(&mut said).await.unwrap();
+            stream.write_all(&said).await.unwrap();
+        })
+        .await;
+        let bench = Bench::to(address);
+        let mut request = request("GET", "/chat", RequestBody::empty());
+        request.headers_mut().insert("upgrade", "chat".parse().unwrap());
+        request.headers_mut().insert("connection", "upgrade".parse().unwrap());
+        let mut response = bench.send(request, Reuse::Any).await.unwrap();
+        assert_eq!(response.status(), 101);
+        let mut io = response.body_mut().upgraded().unwrap();
+        assert!(response.body_mut().upgraded().is_none());
+        let mut welcome = [0; 7];
+        io.read_exact(&mut welcome).await.unwrap();
+        assert_eq!(&welcome, b"welcome");
+        io.write_all(b"hello").await.unwrap();
+        assert_eq!(&read_all(&mut io).await[..], b"hello");
+        assert_eq!(bench.counts(), (1, 0), "a tunnel is a connection like any other");
+        drop(io);
+        assert_eq!(bench.counts(), (0, 0));
+    });
+}
+
+#[test]
+fn other_tls_settings_or_another_protocol_are_other_connections() {
+    run(async {
+        let bench = Bench::to(endpoint(|stream, _| always(stream, OK)).await);
+        bench.get_text("/").await;
+        let address = bench.backend.endpoints[0].address;
+        let other = Arc::new(Backend { protocol: Protocol::Http1, ..backend(address) });
+        let request = post(RequestBody::empty());
+        let sent = bench.upstreams.send(&other, &bench.backend.endpoints[0], request, Reuse::Any);
+        text(sent.await.unwrap()).await;
+        assert_eq!(bench.counts(), (2, 2));
+    });
+}

@@ -1,0 +1,226 @@
+//! Where a rollout stands, as far as the judge must know: its tick, its weight, warm-up, stable's own health, the share seen.
+
+use super::Policy;
+use super::baseline::Faded;
+use super::line::Counts;
+use super::share::{is_doubtful, is_mismatch};
+use super::stream::{Favour, Trust};
+use super::trace::Routing;
+use crate::types::Ratio;
+
+/// Where a rollout stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Course {
+    /// The second and the weight of the open tick.
+    tick: Option<(i64, Ratio)>,
+    /// What the open tick holds.
+    open: Counts,
+    /// The first tick with canary traffic.
+    first_canary: Option<i64>,
+    /// Since when the weight is as it is, and what was seen since.
+    weight_since: i64,
+    at_weight: Counts,
+    highest: Ratio,
+    /// Requests a second, lately.
+    rate: Faded,
+    /// Stable's errors over some minutes, and both sides' over some seconds.
+    normal: Faded,
+    stable_now: Faded,
+    canary_now: Faded,
+}
+
+/// What a new tick changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing: more of the same tick.
+    Same,
+    /// A tick ends, another one begins.
+    Next {
+        /// Whether the weight is higher than it ever was.
+        raised: Raised,
+        /// Whether the tick that ends had canary traffic.
+        with_canary: bool,
+    },
+}
+
+/// Whether the weight is higher than it ever was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Raised {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// How far the canary is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// There is no canary: history, or weight 0.
+    Absent,
+    /// It has not answered yet, or not for long: only gross failure counts.
+    WarmUp,
+    /// Everything counts.
+    Evidence,
+}
+
+impl Course {
+    /// Goes to the tick of second `t` at `weight`.
+    pub(super) fn begin(&mut self, t: i64, weight: Ratio) -> Progress {
+        let Some((now, before)) = self.tick else {
+            self.tick = Some((t, weight));
+            return self.change_weight(t, weight, false);
+        };
+        if t <= now && weight == before {
+            return Progress::Same;
+        }
+        let t = t.max(now);
+        let with_canary = self.end_tick((t - now).max(1) as f64);
+        self.tick = Some((t, weight));
+        if weight == before {
+            return Progress::Next { raised: Raised::No, with_canary };
+        }
+        self.change_weight(t, weight, with_canary)
+    }
+
+    /// Counts more of the open tick.
+    pub(super) fn add(&mut self, counts: &Counts) {
+        self.open.add(counts);
+        if counts.canary > 0 && self.weight() > Ratio::ZERO && self.first_canary.is_none() {
+            self.first_canary = self.tick.map(|(t, _)| t);
+        }
+    }
+
+    /// The weight of the open tick.
+    pub(super) fn weight(&self) -> Ratio {
+        self.tick.map_or(Ratio::ZERO, |(_, weight)| weight)
+    }
+
+    /// The second of the open tick.
+    pub(super) fn now(&self) -> i64 {
+        self.tick.map_or(i64::MIN, |(t, _)| t)
+    }
+
+    /// What the open tick holds.
+    pub(super) fn open(&self) -> &Counts {
+        &self.open
+    }
+
+    /// What was seen at the present weight, without the open tick.
+    pub(super) fn at_weight(&self) -> &Counts {
+        &self.at_weight
+    }
+
+    /// Requests a second, lately.
+    pub(super) fn rate(&self) -> f64 {
+        if self.rate.failed > 0.0 { self.rate.requests / self.rate.failed } else { 0.0 }
+    }
+
+    /// How far the canary is known.
+    pub(super) fn stage(&self, policy: &Policy) -> Stage {
+        let (now, weight) = (self.now(), self.weight());
+        if now < 0 || weight == Ratio::ZERO {
+            return Stage::Absent;
+        }
+        match self.first_canary {
+            _ if policy.warmup_s <= 0.0 => Stage::Evidence,
+            Some(first) if (now - first) as f64 >= policy.warmup_s => Stage::Evidence,
+            _ => Stage::WarmUp,
+        }
+    }
+
+    /// Whether the weight in force can be taken for the share by which labels were drawn. Looks at ended ticks only.
+    ///
+    /// Answers lag behind: at much traffic the first seconds at a new weight still end requests that were drawn at the old.
+    pub(super) fn trust(&self) -> Trust {
+        let weight = self.weight().fraction();
+        let settling = self.now() - self.weight_since < SETTLING_S && self.rate() * weight >= MUCH_TRAFFIC;
+        if settling || is_doubtful(&self.at_weight, weight) { Trust::Seen } else { Trust::Drawn }
+    }
+
+    /// Whether there is nothing to compare with: at a weight that leaves stable requests, it has none.
+    pub(super) fn is_silent_stable(&self) -> bool {
+        let seen = Counts { stable: 0, stable_failed: 0, ..self.at_weight };
+        self.at_weight.stable == 0 && self.open.stable == 0 && is_doubtful(&seen, self.weight().fraction())
+    }
+
+    /// Whether the canary demonstrably does not get its share.
+    pub(super) fn is_mismatched(&self, routing: Routing) -> bool {
+        let tolerance = match routing {
+            Routing::Request => SHARE_TOLERANCE,
+            // Few clients make most of the traffic: their requests are shared as they happen to come.
+            Routing::Sticky => STICKY_SHARE_TOLERANCE,
+        };
+        is_mismatch(&self.at_weight, self.weight().fraction(), tolerance)
+    }
+
+    /// Whether what is seen now may count for the canary. Looks at ended ticks only.
+    ///
+    /// When stable is ill *by its own measure* and the canary is ill too, "no worse than stable" says nothing about normal
+    /// times. When the canary is well by stable's normal measure, stable's illness is no reason to wait: it may be the cure.
+    pub(super) fn favour(&self, policy: &Policy) -> Favour {
+        if self.normal.requests < KNOWN_REQUESTS {
+            return Favour::Gathered;
+        }
+        let normal = (self.normal.failed + 0.5) / (self.normal.requests + 1.0);
+        if exceeds(&self.stable_now, ILL_TIMES * normal + ILL_PLUS)
+            && exceeds(&self.canary_now, policy.err_bad.at(normal))
+        {
+            Favour::Ignored
+        } else {
+            Favour::Gathered
+        }
+    }
+
+    /// Takes the open tick into the averages; whether it had canary traffic.
+    fn end_tick(&mut self, seconds: f64) -> bool {
+        let open = std::mem::take(&mut self.open);
+        self.at_weight.add(&open);
+        self.rate.fade(seconds / RATE_HALF_LIFE_S);
+        self.rate.requests += open.requests() as f64;
+        self.rate.failed += seconds;
+        for (faded, half_life) in [(&mut self.normal, NORMAL_HALF_LIFE_S), (&mut self.stable_now, NOW_HALF_LIFE_S)] {
+            faded.fade(seconds / half_life);
+            faded.add(open.stable, open.stable_failed);
+        }
+        self.canary_now.fade(seconds / NOW_HALF_LIFE_S);
+        self.canary_now.add(open.canary, open.canary_failed);
+        open.canary > 0
+    }
+
+    fn change_weight(&mut self, t: i64, weight: Ratio, with_canary: bool) -> Progress {
+        self.weight_since = t;
+        self.at_weight = Counts::default();
+        let raised = if weight > self.highest { Raised::Yes } else { Raised::No };
+        self.highest = self.highest.max(weight);
+        Progress::Next { raised, with_canary }
+    }
+}
+
+/// Whether a rate is above `limit` by more than chance (three standard deviations and a half failure).
+fn exceeds(seen: &Faded, limit: f64) -> bool {
+    let expected = seen.requests * limit;
+    seen.failed > expected + 3.0 * expected.sqrt() + 0.5
+}
+
+/// Two ticks hold what is under way at a change of weight, but for the slowest answers.
+const SETTLING_S: i64 = 2;
+
+/// Canary requests a second from which a tick tells its share by itself well enough to be weighed alone.
+const MUCH_TRAFFIC: f64 = 5.0;
+
+/// An endpoint that was away for a moment moves the share of some minutes by less.
+const SHARE_TOLERANCE: f64 = 0.1;
+const STICKY_SHARE_TOLERANCE: f64 = 0.67;
+
+const RATE_HALF_LIFE_S: f64 = 10.0;
+
+/// Stable is measured by its own last minutes: an outage of five minutes becomes normal in as many.
+const NORMAL_HALF_LIFE_S: f64 = 300.0;
+const NOW_HALF_LIFE_S: f64 = 5.0;
+
+/// Fewer observed requests than this are no measure of what is normal.
+const KNOWN_REQUESTS: f64 = 200.0;
+
+/// Twice as many errors as normal and a point more is an incident.
+const ILL_TIMES: f64 = 2.0;
+const ILL_PLUS: f64 = 0.01;

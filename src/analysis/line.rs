@@ -1,0 +1,163 @@
+//! The geometry of one bet: what one request is worth when a line is to be refuted.
+//!
+//! Every request carries a label that weir drew: canary with probability `w`. Its chances of failing, `(ts, tc)`, may be
+//! anything, and other ones for each request. To refute that `(ts, tc)` lies on the wrong side of a line, choose a point
+//! `(as, ac)` on the right side, and the point `(as0, ac0)` of the line that minimises
+//! `(1-w) KL(as || as0) + w KL(ac || ac0)`. The likelihood ratio of the two points,
+//!
+//! ```text
+//! S(stable, failed) = as / as0      S(stable, fine) = (1 - as) / (1 - as0)
+//! S(canary, failed) = ac / ac0      S(canary, fine) = (1 - ac) / (1 - ac0)
+//! ```
+//!
+//! has an expectation that is linear in `(ts, tc)`, is 1 at the projection, and falls in the direction that leads away from
+//! `(as, ac)`; the projection on a convex set being optimal, the expectation is at most 1 everywhere beyond the line. That
+//! makes `S` an e-variable, and the growth-optimal one for that alternative (Grünwald, de Heide and Koolen, "Safe testing";
+//! Larsson, Ramdas and Ruf, "The numeraire e-variable").
+
+use super::Line;
+
+/// Requests and failures of both sides over some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    /// Requests of stable.
+    pub(super) stable: u64,
+    /// Failures among them.
+    pub(super) stable_failed: u64,
+    /// Requests of the canary.
+    pub(super) canary: u64,
+    /// Failures among them.
+    pub(super) canary_failed: u64,
+}
+
+impl Counts {
+    /// Requests of both.
+    pub(super) fn requests(&self) -> u64 {
+        self.stable + self.canary
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.stable += other.stable;
+        self.stable_failed += other.stable_failed;
+        self.canary += other.canary;
+        self.canary_failed += other.canary_failed;
+    }
+}
+
+/// The logarithms of `S` for the four outcomes of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Bet {
+    stable_failed: f64,
+    stable_fine: f64,
+    canary_failed: f64,
+    canary_fine: f64,
+}
+
+impl Bet {
+    /// A bet on nothing: `S` is 1 whatever happens.
+    pub(super) const NONE: Self = Self { stable_failed: 0.0, stable_fine: 0.0, canary_failed: 0.0, canary_fine: 0.0 };
+
+    /// The bet on `(stable, canary)` against everything on the other side of `line`, at the canary's share `weight`.
+    ///
+    /// [`Bet::NONE`] where no bet is possible: a point on the line or outside of the unit square, or nobody to compare with.
+    pub(super) fn new(weight: f64, line: Line, stable: f64, canary: f64) -> Self {
+        let inside = |p: f64| p > 0.0 && p < 1.0;
+        if !(inside(weight) && inside(stable) && inside(canary)) || line.at(stable) == canary {
+            return Self::NONE;
+        }
+        let (stable_null, canary_null) = project(weight, line, stable, canary);
+        if !(inside(stable_null) && inside(canary_null)) {
+            return Self::NONE;
+        }
+        Self {
+            stable_failed: libm::log(stable / stable_null),
+            stable_fine: libm::log1p((stable_null - stable) / (1.0 - stable_null)),
+            canary_failed: libm::log(canary / canary_null),
+            canary_fine: libm::log1p((canary_null - canary) / (1.0 - canary_null)),
+        }
+    }
+
+    /// The logarithm of the product of `S` over these requests.
+    pub(super) fn gain(&self, counts: &Counts) -> f64 {
+        let fine = |requests: u64, failed: u64| requests.saturating_sub(failed) as f64;
+        (counts.stable_failed as f64 * self.stable_failed
+            + fine(counts.stable, counts.stable_failed) * self.stable_fine)
+            + (counts.canary_failed as f64 * self.canary_failed
+                + fine(counts.canary, counts.canary_failed) * self.canary_fine)
+    }
+
+    /// The expected gain of one request of which the canary gets the share `weight`, at these true rates.
+    #[cfg(test)]
+    pub(super) fn mean(&self, weight: f64, stable: f64, canary: f64) -> f64 {
+        (1.0 - weight) * (stable * self.stable_failed.exp() + (1.0 - stable) * self.stable_fine.exp())
+            + weight * (canary * self.canary_failed.exp() + (1.0 - canary) * self.canary_fine.exp())
+    }
+}
+
+impl Line {
+    /// The canary's rate on this line above stable's rate `stable`.
+    pub(super) fn at(self, stable: f64) -> f64 {
+        self.times * stable + self.plus
+    }
+}
+
+/// The point of `line` that is nearest to `(stable, canary)` in the sense of the divergence.
+///
+/// The derivative of the divergence along the line, times `x(1-x)y(1-y)`, is a cubic with one root between the points of the
+/// line straight beside and straight above or below the given one.
+fn project(weight: f64, line: Line, stable: f64, canary: f64) -> (f64, f64) {
+    if line.times <= 0.0 {
+        return (stable, line.plus);
+    }
+    let slope = |x: f64| {
+        let y = line.at(x);
+        (1.0 - weight) * (x - stable) * y * (1.0 - y) + weight * line.times * (y - canary) * x * (1.0 - x)
+    };
+    let beside = ((canary - line.plus) / line.times).clamp(0.0, 1.0);
+    let x = root(slope, stable.min(beside), stable.max(beside).min((1.0 - line.plus) / line.times));
+    (x, line.at(x))
+}
+
+/// The root of a function that is negative at `low` and positive at `high`: the Illinois variant of the false position, with
+/// a bisection whenever that is slow. Only sums, products and quotients: the same bits on every machine.
+fn root(f: impl Fn(f64) -> f64, mut low: f64, mut high: f64) -> f64 {
+    let (mut at_low, mut at_high) = (f(low), f(high));
+    if at_low >= 0.0 {
+        return low;
+    }
+    if at_high <= 0.0 {
+        return high;
+    }
+    for round in 0..MAX_ROUNDS {
+        let width = high - low;
+        if width <= PRECISION * high {
+            break;
+        }
+        let secant = low + width * (at_low / (at_low - at_high));
+        let middle = if round % 4 == 3 { low + 0.5 * width } else { secant };
+        if middle <= low || middle >= high {
+            break;
+        }
+        let at_middle = f(middle);
+        if at_middle == 0.0 {
+            return middle;
+        }
+        if at_middle < 0.0 {
+            (low, at_low) = (middle, at_middle);
+            at_high *= 0.5;
+        } else {
+            (high, at_high) = (middle, at_middle);
+            at_low *= 0.5;
+        }
+    }
+    0.5 * (low + high)
+}
+
+/// A relative error of the projection moves the expectation of `S` by less than its square over the whole line's length.
+const PRECISION: f64 = 1e-14;
+
+/// Every fourth round halves the bracket at least: enough for 50 bits.
+const MAX_ROUNDS: usize = 200;
+
+#[cfg(test)]
+mod tests;

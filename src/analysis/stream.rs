@@ -1,0 +1,294 @@
+//! One kind of evidence over time: the capital that is bet on "the canary is worse", and on "the canary is not bad".
+//!
+//! A stream gathers a *block*: the ticks until the canary had traffic of this kind. Within a block all bets are those that
+//! were laid at its beginning, so a block is worth the same however its requests are cut into ticks; at its end the capital
+//! takes the gain, and the estimates take in the counts. A block that the canary never joined is worth nothing: otherwise
+//! the good answers of stable alone would convict a canary that nobody sends traffic to.
+
+use super::Policy;
+use super::baseline::Baseline;
+use super::cells::{cell, middle};
+use super::dispersion::Dispersion;
+use super::hypotheses::{GOOD_ALTERNATIVES, Kind, MAX_ALTERNATIVES, VIEWS};
+use super::line::Counts;
+use super::proof::Proof;
+use super::share::{is_plausible, seen_share};
+use super::tables::{Share, Table};
+
+/// How the ticks of a block are weighed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weighing<'a> {
+    /// The policy.
+    pub(super) policy: &'a Policy,
+    /// The bets at the weight in force.
+    pub(super) table: &'a Table,
+    /// The weight in force as a fraction of one.
+    pub(super) weight: f64,
+    /// Whether the weight in force can be taken for the share by which labels were drawn.
+    pub(super) trust: Trust,
+}
+
+/// Whether the weight in force can be taken for the share by which labels were drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Yes.
+    #[default]
+    Drawn,
+    /// No: only compare within each block, at the share that is seen in it.
+    Seen,
+}
+
+/// One kind of evidence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream {
+    kind: Kind,
+    /// What is bet by each view of stable's rate, by alternative.
+    against: [[f64; MAX_ALTERNATIVES]; VIEWS],
+    /// Capital that joins with the next block.
+    joining: f64,
+    /// Capital on "not bad", since the step began.
+    in_favour: Proof<GOOD_ALTERNATIVES>,
+    counts: Counts,
+    cells: [u8; VIEWS],
+    divisor: f64,
+    began: i64,
+    baseline: Baseline,
+    dispersion: Dispersion,
+}
+
+impl Stream {
+    /// A stream without capital that has seen nothing.
+    pub(super) fn new(kind: Kind, now: i64) -> Self {
+        Self {
+            kind,
+            against: [[0.0; MAX_ALTERNATIVES]; VIEWS],
+            joining: 0.0,
+            in_favour: Proof::START,
+            counts: Counts::default(),
+            cells: [0; VIEWS],
+            divisor: 1.0,
+            began: now,
+            baseline: Baseline::default(),
+            dispersion: Dispersion::default(),
+        }
+    }
+
+    /// Adds capital: it is at stake from the next block on, and safe until then.
+    pub(super) fn endow(&mut self, capital: f64) {
+        self.joining += capital;
+    }
+
+    /// Takes all capital out, in the form of what it is worth at the last block's end.
+    pub(super) fn withdraw(&mut self) -> f64 {
+        let capital = self.joining + self.against.iter().flatten().sum::<f64>();
+        self.joining = 0.0;
+        self.against = [[0.0; MAX_ALTERNATIVES]; VIEWS];
+        capital
+    }
+
+    /// Begins the proof that the canary is not bad anew.
+    pub(super) fn restart_in_favour(&mut self) {
+        self.in_favour = Proof::START;
+    }
+
+    /// Counts more of the present block.
+    pub(super) fn add(&mut self, counts: &Counts) {
+        self.counts.add(counts);
+    }
+
+    /// Ends the block if it can end: the next one begins at `now`. Without `weighing` there was no canary to weigh.
+    pub(super) fn end_block(&mut self, weighing: Option<&Weighing<'_>>, favour: Favour, ending: Ending, now: i64) {
+        if let Some(weighing) = weighing {
+            let awaited = self.counts.requests() as f64 * weighing.weight;
+            if ending == Ending::OfTick && self.counts.canary == 0 && awaited < LONGEST_WAIT {
+                return;
+            }
+            self.take_gains(weighing, favour);
+        }
+        let counts = self.counts;
+        if counts.requests() > 0 {
+            let seconds = (now - self.began).max(1) as f64;
+            self.baseline.observe(counts.stable, counts.stable_failed, seconds);
+            self.dispersion.observe((counts.stable, counts.stable_failed), (counts.canary, counts.canary_failed));
+            self.began = now;
+        }
+        self.counts = Counts::default();
+    }
+
+    /// What the capital on "worse" is worth with the present block, as a logarithm to add and a factor.
+    pub(super) fn worth(&self, weighing: Option<&Weighing<'_>>) -> Worth {
+        let idle = Worth { shift: 0.0, factor: self.joining + self.against.iter().flatten().sum::<f64>() };
+        let Some(weighing) = weighing else { return idle };
+        if !self.is_at_stake() {
+            return idle;
+        }
+        let gains = self.gains_against(weighing);
+        let largest = gains.iter().flatten().fold(0.0, |a: f64, &b| a.max(b));
+        // Within a float's range nothing is shifted, so that the sum is the same however large its largest part.
+        let shift = if largest > SHIFT_ABOVE { largest } else { 0.0 };
+        let mut factor = self.joining * libm::exp(-shift);
+        for (gain, capital) in gains.iter().flatten().zip(self.against.iter().flatten()) {
+            if *capital > 0.0 {
+                factor += capital * libm::exp(gain - shift);
+            }
+        }
+        Worth { shift, factor }
+    }
+
+    /// What the capital on "not bad" is worth with the present block, 1 at the step's beginning. Infinite where no canary
+    /// could be bad.
+    pub(super) fn worth_in_favour(&self, weighing: &Weighing<'_>, favour: Favour) -> f64 {
+        if self.kind.cannot_be_bad(weighing.policy, middle(self.cells[0])) {
+            return f64::INFINITY;
+        }
+        if favour == Favour::Ignored || self.counts.canary == 0 {
+            return self.in_favour.standing();
+        }
+        self.in_favour.worth(&self.gains_in_favour(weighing))
+    }
+
+    /// Whether there is capital on a block in which the canary took part.
+    fn is_at_stake(&self) -> bool {
+        self.counts.canary > 0 && self.against.iter().flatten().any(|&capital| capital > 0.0)
+    }
+
+    /// The steady estimate of stable's rate, before the present block.
+    pub(super) fn baseline(&self) -> &Baseline {
+        &self.baseline
+    }
+
+    /// The present block, as it is.
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    fn take_gains(&mut self, weighing: &Weighing<'_>, favour: Favour) {
+        if self.is_at_stake() {
+            let gains = self.gains_against(weighing);
+            for (capital, gain) in self.against.iter_mut().flatten().zip(gains.iter().flatten()) {
+                if *capital > 0.0 {
+                    *capital *= libm::exp(*gain);
+                }
+            }
+        }
+        if favour == Favour::Gathered && self.counts.canary > 0 {
+            let gains = self.gains_in_favour(weighing);
+            self.in_favour.take(&gains, MOST_IN_FAVOUR / weighing.policy.beta);
+        }
+    }
+
+    fn gains_against(&self, weighing: &Weighing<'_>) -> [[f64; MAX_ALTERNATIVES]; VIEWS] {
+        let share = self.share(weighing);
+        let mut gains = [[0.0; MAX_ALTERNATIVES]; VIEWS];
+        for view in 0..VIEWS {
+            if view > 0 && self.cells[view] == self.cells[0] {
+                gains[view] = gains[0];
+                continue;
+            }
+            let bets = share.against(self.kind, self.cells[view]);
+            for (index, gain) in gains[view].iter_mut().enumerate().take(self.kind.alternatives()) {
+                if self.against[view][index] > 0.0 {
+                    *gain = bets[index].gain(&self.counts) / self.divisor;
+                }
+            }
+        }
+        gains
+    }
+
+    fn gains_in_favour(&self, weighing: &Weighing<'_>) -> [f64; GOOD_ALTERNATIVES] {
+        let bets = self.share(weighing).in_favour(self.kind, self.cells[0]);
+        bets.map(|bet| bet.gain(&self.counts) / self.divisor)
+    }
+
+    /// The cell of the steady estimate on which the present block's bets rest.
+    pub(super) fn cell(&self) -> u8 {
+        self.cells[0]
+    }
+
+    /// By what the present block's gains are divided.
+    pub(super) fn divisor(&self) -> f64 {
+        self.divisor
+    }
+
+    /// By which share the present block is weighed.
+    pub(super) fn share<'a>(&self, weighing: &Weighing<'a>) -> Share<'a> {
+        if weighing.trust == Trust::Drawn && is_plausible(&self.counts, weighing.weight) {
+            Share::Drawn(weighing.table)
+        } else {
+            Share::Seen(weighing.policy, seen_share(&self.counts))
+        }
+    }
+
+    /// Lays the bets of a block that has not begun; leaves the others as they are.
+    pub(super) fn lay_bets(&mut self) {
+        if self.counts.requests() > 0 {
+            return;
+        }
+        self.cells = [cell(self.baseline.steady()), cell(self.baseline.quick()), cell(OUTAGE_RATE)];
+        self.divisor = self.dispersion.divisor();
+        if self.joining > 0.0 {
+            for (part, capitals) in self.kind.views().iter().zip(&mut self.against) {
+                for (index, capital) in capitals.iter_mut().enumerate().take(self.kind.alternatives()) {
+                    *capital += self.joining * part * self.kind.prior(index);
+                }
+            }
+            self.joining = 0.0;
+        }
+    }
+}
+
+/// What ends a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The end of a tick: the canary may be waited for.
+    OfTick,
+    /// The end of a weight: other bets hold from now on.
+    OfWeight,
+}
+
+/// Whether what is seen now counts for the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Favour {
+    /// It does.
+    Gathered,
+    /// It does not: the times are not normal.
+    Ignored,
+}
+
+/// `exp(shift) * factor`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Worth {
+    /// A logarithm; 0 unless the factor alone would overflow.
+    pub(super) shift: f64,
+    /// The rest.
+    pub(super) factor: f64,
+}
+
+impl Worth {
+    /// Both together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        if self.shift == other.shift {
+            return Self { shift: self.shift, factor: self.factor + other.factor };
+        }
+        let shift = self.shift.max(other.shift);
+        let at = |worth: Self| worth.factor * libm::exp(worth.shift - shift);
+        Self { shift, factor: at(self) + at(other) }
+    }
+
+    /// As a logarithm.
+    pub(super) fn ln(&self) -> f64 {
+        self.shift + libm::log(self.factor)
+    }
+}
+
+/// Stable failing at this rate: the view of those who expect an outage in the next tick.
+const OUTAGE_RATE: f64 = 0.2;
+
+/// A block is given up when so many canary requests are missing in it: chance alone does that once in 9 million blocks.
+const LONGEST_WAIT: f64 = 16.0;
+
+/// What speaks for the canary is kept up to ten times of what is needed: good hours must not outweigh bad minutes.
+pub(super) const MOST_IN_FAVOUR: f64 = 10.0;
+
+/// `exp` of it is far from overflow still when all streams are added.
+const SHIFT_ABOVE: f64 = 500.0;

@@ -1,0 +1,200 @@
+//! The story of a decision, for somebody who was woken by it: what happened, what weir saw, how sure it was, what it would
+//! have taken, and how it came to this.
+
+use super::table::{self, Align};
+use super::{Style, Tone, change, entry, excess, format, part, words};
+use crate::analysis::Report;
+use crate::engine::{JournalEntry, ReleaseStatus};
+use crate::rollout::{Phase, Reason};
+use crate::types::Side;
+
+/// The story of the rollout that `journal` (of one release, the oldest first) ends with; earlier rollouts and attempts in it
+/// are left out. `status` is the release as it is now, when weir runs: while the rollout is open its evidence is fresher
+/// than the journal's.
+///
+/// Empty when both are.
+pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: &Style) -> Vec<String> {
+    let Some(last) = journal.last().or_else(|| status.and_then(|status| status.last.as_ref())) else {
+        return status.map_or_else(Vec::new, |status| super::release(status, style));
+    };
+    let mut lines = summary(last, status, style);
+    let open = matches!(last.state.phase, Phase::Progressing | Phase::Paused);
+    let report = status.filter(|_| open).map_or(&last.report, |status| &status.report);
+    let mut section = |title: &str, body: Vec<String>| {
+        if !body.is_empty() {
+            lines.extend([String::new(), style.paint(Tone::Strong, title)]);
+            lines.extend(body);
+        }
+    };
+    section(if open { "What weir sees" } else { "What weir saw" }, counts(last, report, style));
+    section(if open { "How sure it is" } else { "How sure it was" }, certainty(report, style));
+    section(if open { "What is needed" } else { "What it would have taken" }, needed(last, report, open, style));
+    section("How it came to this", story(last, journal, style));
+    lines
+}
+
+/// Where the rollout is, and the sentence of the last decision.
+fn summary(last: &JournalEntry, status: Option<&ReleaseStatus>, style: &Style) -> Vec<String> {
+    let (phase, tone) = words::phase(last.state.phase);
+    let name = style.paint(Tone::Strong, last.release.as_str());
+    let weight = status.map_or(last.state.weight, |status| status.weight);
+    let attempt = match last.state.attempt {
+        0 | 1 => String::new(),
+        attempt => format!(", attempt {attempt}"),
+    };
+    let after = format::span(last.time.since(last.state.started));
+    let when = format!(
+        "Last decision {} {} UTC, {after} after the start{attempt}: {}",
+        format::day(last.time),
+        format::clock(last.time),
+        change(last.from, last.state.weight, style),
+    );
+    let mut lines = vec![format!("{name}: {}, canary {} at {weight}", style.paint(tone, phase), last.canary)];
+    lines.extend(style.wrap(2, &when));
+    lines.extend(style.wrap(2, &last.message));
+    if let Some(now) = status.map(|status| status.message.as_str()).filter(|now| *now != last.message) {
+        lines.extend(style.wrap(2, &format!("Now: {now}")));
+    }
+    lines
+}
+
+/// Counts and rates of both versions.
+fn counts(last: &JournalEntry, report: &Report, style: &Style) -> Vec<String> {
+    let heading = ["", "backend", "requests", "errors", "rate"];
+    let row = |side: Side, backend: &str, (requests, errors): (u64, u64)| {
+        let rate = format::share(errors, requests);
+        vec![side.to_string(), backend.to_owned(), format::count(requests), format::count(errors), rate]
+    };
+    let rows = [
+        heading.map(|word| style.paint(Tone::Faint, word)).to_vec(),
+        row(Side::Stable, last.stable.as_str(), report.stable),
+        row(Side::Canary, last.canary.as_str(), report.canary),
+    ];
+    let aligns = [Align::Left, Align::Left, Align::Right, Align::Right, Align::Right];
+    let mut lines = table::lines(2, &aligns, &rows);
+    lines.extend(expectation(report).into_iter().flat_map(|text| style.wrap(2, &text)));
+    lines.extend(excess(report).into_iter().flat_map(|text| style.wrap(2, &sentence(&text))));
+    lines
+}
+
+/// How many of the canary's requests stable would have failed.
+fn expectation(report: &Report) -> Option<String> {
+    let ((stable, stable_errors), (canary, errors)) = (report.stable, report.canary);
+    if stable == 0 || canary == 0 {
+        return None;
+    }
+    let expected = stable_errors as f64 / stable as f64 * canary as f64;
+    Some(format!(
+        "As good as stable, about {expected:.1} of the canary's {} requests would have failed; {} did.",
+        format::count(canary),
+        format::count(errors),
+    ))
+}
+
+/// The evidence on both sides against what decides.
+fn certainty(report: &Report, style: &Style) -> Vec<String> {
+    if report.log_e_limit <= 0.0 {
+        return Vec::new();
+    }
+    let row = |label: &str, tone, log: f64, limit: f64| {
+        vec![
+            label.to_owned(),
+            style.bar(tone, part(log, limit), super::BAR),
+            format::odds(log),
+            format!("of {}", format::odds(limit)),
+            style.paint(Tone::Faint, &format!("(ln {log:.2} of {limit:.2})")),
+        ]
+    };
+    let rows = [
+        row("against the canary", Tone::Bad, report.log_e, report.log_e_limit),
+        row("for the canary", Tone::Good, report.log_promote, report.log_promote_limit),
+    ];
+    let mut lines = table::lines(2, &[Align::Left, Align::Left, Align::Right, Align::Left], &rows);
+    let chance = format::percent((-report.log_e_limit).exp());
+    let meaning = format!(
+        "weir aborts when the evidence against the canary reaches {}: at most {chance} of good canaries ever get there, \
+         however long it looks.",
+        format::odds(report.log_e_limit)
+    );
+    lines.extend(style.wrap(2, &sentence(&meaning)));
+    lines.extend(
+        report.culprit.iter().flat_map(|culprit| {
+            style.wrap(2, &format!("The largest part of it comes from {}.", words::culprit(culprit)))
+        }),
+    );
+    lines
+}
+
+/// What is missing, or what would have turned the decision.
+fn needed(last: &JournalEntry, report: &Report, open: bool, style: &Style) -> Vec<String> {
+    let mut texts = Vec::new();
+    if open {
+        texts.extend(report.hold.map(|hold| format!("{}.", words::hold(hold))));
+        texts.extend(outlook(report));
+        if last.state.phase == Phase::Paused {
+            texts.push(format!(
+                "It waits for a human: `weir resume {0}`, `weir promote {0}` or `weir abort {0}`.",
+                last.release
+            ));
+        }
+    } else {
+        texts.extend(verdict_turned(last, report));
+    }
+    texts.iter().flat_map(|text| style.wrap(2, &sentence(text))).collect()
+}
+
+fn outlook(report: &Report) -> Option<String> {
+    let text = super::outlook(report);
+    (!text.is_empty()).then(|| format!("At the present traffic and rates: {text} until a decision."))
+}
+
+fn verdict_turned(last: &JournalEntry, report: &Report) -> Vec<String> {
+    let release = &last.release;
+    let again = format!(
+        "Once it is fixed, change the release's `revision` (or its canary) to start anew; \
+         `weir retry {release}` tries the same version again."
+    );
+    match (&last.reason, last.state.phase) {
+        (Reason::Convicted { culprit }, _) => {
+            let limit = format::odds(report.log_e_limit);
+            let stay =
+                format!("To stay, the evidence because of {} had to remain below {limit}.", words::culprit(culprit));
+            vec![stay, again]
+        }
+        (Reason::CheckFailed { check, .. }, _) => {
+            vec![format!("The check {check} had to pass; weir's own evidence did not abort it."), again]
+        }
+        (Reason::NoEvidence, Phase::Aborted) => {
+            let more = report.needed.map_or_else(
+                || "more canary requests".to_owned(),
+                |needed| format!("about {} more canary requests", format::count(needed)),
+            );
+            vec![format!("It lacked evidence, not quality: {more} in the same time, or a longer `atMost`."), again]
+        }
+        (Reason::Command { by, .. }, _) => {
+            vec![format!("{by} decided, whatever the evidence: nothing else would have changed it.")]
+        }
+        (_, Phase::Aborted) => vec![again],
+        (..) => Vec::new(),
+    }
+}
+
+/// The decisions of this attempt.
+fn story(last: &JournalEntry, journal: &[JournalEntry], style: &Style) -> Vec<String> {
+    let same =
+        |other: &&JournalEntry| other.state.rollout == last.state.rollout && other.state.attempt == last.state.attempt;
+    journal.iter().filter(same).map(|decision| format!("  {}", entry(decision, style))).collect()
+}
+
+/// With a capital at the beginning and a full stop at the end. Commands and weir's own name keep their case.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut sentence = match chars.next() {
+        Some(first) if !text.starts_with("weir") => first.to_uppercase().chain(chars).collect::<String>(),
+        _ => text.to_owned(),
+    };
+    if !sentence.ends_with(['.', '!', '?']) {
+        sentence.push('.');
+    }
+    sentence
+}

@@ -1,0 +1,201 @@
+//! Which requests go where, and what happens to them on the way.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::types::{Name, Ratio, Span, Weight};
+
+/// Sends the requests that match to a target. Exactly one of `release`, `backend`, `backends` and `redirect`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// Its name in metrics and logs. Default: `route-N` by its place in the file, from 1.
+    pub name: Option<Name>,
+    /// What a request must look like. Default: every request. Not together with `matches`.
+    #[serde(rename = "match")]
+    pub matching: Option<Match>,
+    /// Several matches, any of which will do.
+    pub matches: Option<Vec<Match>>,
+    /// The listeners it is served on. Default: all.
+    pub listeners: Option<Vec<Name>>,
+    /// Send to this release: shared between its stable and its canary.
+    pub release: Option<Name>,
+    /// Send everything to this backend.
+    pub backend: Option<Name>,
+    /// Share among these backends by weight.
+    pub backends: Option<Vec<WeightedBackend>>,
+    /// Answer with a redirect.
+    pub redirect: Option<Redirect>,
+    /// Changes to requests and responses on the way.
+    #[serde(default)]
+    pub filters: Filters,
+    /// Send a copy of a share of the requests elsewhere; the copy's answer is dropped.
+    pub mirror: Option<Mirror>,
+    /// The longest time from the whole request head to the end of the response. Default: none.
+    pub timeout: Option<Span>,
+    /// When a failed attempt is repeated.
+    pub retry: Option<Retry>,
+}
+
+/// What a request must look like; everything that is written must hold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Match {
+    /// The host: `shop.example.com` or `*.example.com` (one or more labels). Default: any.
+    pub host: Option<String>,
+    /// The path. Default: any.
+    pub path: Option<PathMatch>,
+    /// The method, such as `GET`. Default: any.
+    pub method: Option<String>,
+    /// Fields the request must have, by name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, ValueMatch>,
+    /// Query parameters the request must have, by name.
+    #[serde(default)]
+    pub query: BTreeMap<String, ValueMatch>,
+}
+
+/// A path: plain text is a prefix of whole segments (`/shop` matches `/shop` and `/shop/cart`, not `/shopping`).
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PathMatch {
+    /// A prefix of whole segments.
+    Prefix(String),
+    /// Another way to compare.
+    Kind(PathMatchKind),
+}
+
+/// How a path is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum PathMatchKind {
+    /// The whole path, byte for byte.
+    Exact(String),
+    /// A prefix of whole segments.
+    Prefix(String),
+    /// A regular expression that must match the whole path.
+    Regex(String),
+}
+
+/// A value: plain text must be equal.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ValueMatch {
+    /// Equal, byte for byte.
+    Exact(String),
+    /// Another way to compare.
+    Kind(ValueMatchKind),
+}
+
+/// How a value is compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum ValueMatchKind {
+    /// Equal, byte for byte.
+    Exact(String),
+    /// A regular expression that must match the whole value.
+    Regex(String),
+}
+
+/// A backend and its share of a split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WeightedBackend {
+    /// The backend.
+    pub name: Name,
+    /// Its share of the sum of the weights; 0 receives nothing. Default: 1.
+    #[serde(default)]
+    pub weight: Weight,
+}
+
+/// Changes to requests and responses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Filters {
+    /// Changes to the request's fields before it is forwarded.
+    #[serde(default)]
+    pub request_headers: HeaderChanges,
+    /// Changes to the response's fields before it is returned.
+    #[serde(default)]
+    pub response_headers: HeaderChanges,
+    /// Changes to the request's target.
+    pub rewrite: Option<Rewrite>,
+}
+
+/// Changes to fields: set replaces, add appends, remove deletes; in this order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeaderChanges {
+    /// Replaced, or added where missing.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// Added beside what is there.
+    #[serde(default)]
+    pub add: BTreeMap<String, String>,
+    /// Removed.
+    #[serde(default)]
+    pub remove: Vec<String>,
+}
+
+/// Changes to the request's target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rewrite {
+    /// The Host that the backend sees.
+    pub host: Option<String>,
+    /// The path that the backend sees; the query stays.
+    pub path: Option<PathRewrite>,
+}
+
+/// A change to the path.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum PathRewrite {
+    /// The whole path is replaced.
+    Full(String),
+    /// The matched prefix is replaced; only where the route matches by prefix.
+    Prefix(String),
+}
+
+/// A redirect. What is not written stays as in the request.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Redirect {
+    /// `http` or `https`.
+    pub scheme: Option<String>,
+    /// The host of the new location.
+    pub host: Option<String>,
+    /// The port. Default: the scheme's own when the scheme is written, else the listener's.
+    pub port: Option<u16>,
+    /// The path.
+    pub path: Option<PathRewrite>,
+    /// 301, 302, 303, 307 or 308. Default: 302.
+    pub status: Option<u16>,
+}
+
+/// A copy of requests for another backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mirror {
+    /// Who gets the copies.
+    pub backend: Name,
+    /// Of how many requests. Default: 100%.
+    pub share: Option<Ratio>,
+}
+
+/// When a failed attempt is repeated.
+///
+/// Only what may be repeated is: a request of an idempotent method, or one of which nothing was sent.
+/// A failed canary attempt is repeated on stable.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retry {
+    /// Attempts in all, the first included: 1 to 10. Default: 2.
+    pub attempts: Option<u32>,
+    /// The statuses that are repeated. Default: 502, 503, 504; on the canary every 5xx.
+    pub statuses: Option<Vec<u16>>,
+    /// Repeats are at most this share of a backend's requests (and always 10 a second). Default: 20%.
+    pub budget: Option<Ratio>,
+}
