@@ -22,14 +22,16 @@ impl Baseline {
         (self.steady.failed + PRIOR_FAILED) / (self.steady.requests + PRIOR_REQUESTS)
     }
 
-    /// The quick estimate; the steady one where there is little to go by.
+    /// The quick estimate where it differs from the steady one by more than chance; the steady one elsewhere, so that in
+    /// calm times both lay the same bets and nothing is lost on noise.
     pub(super) fn quick(&self) -> f64 {
-        (self.quick.failed + QUICK_PRIOR_REQUESTS * self.steady()) / (self.quick.requests + QUICK_PRIOR_REQUESTS)
-    }
-
-    /// How many requests the steady estimate rests on.
-    pub(super) fn requests(&self) -> f64 {
-        self.steady.requests
+        let steady = self.steady();
+        let expected = self.quick.requests * steady;
+        let off = self.quick.failed - expected;
+        if off * off <= QUICK_SURPRISE * (expected * (1.0 - steady) + 1.0) {
+            return steady;
+        }
+        (self.quick.failed + QUICK_PRIOR_REQUESTS * steady) / (self.quick.requests + QUICK_PRIOR_REQUESTS)
     }
 }
 
@@ -69,3 +71,6 @@ const QUICK_HALF_LIFE_S: f64 = 2.0;
 const PRIOR_FAILED: f64 = 0.1;
 const PRIOR_REQUESTS: f64 = 10.0;
 const QUICK_PRIOR_REQUESTS: f64 = 5.0;
+
+/// Two standard deviations and a half, squared.
+const QUICK_SURPRISE: f64 = 6.25;

@@ -84,8 +84,8 @@ impl Capital {
 /// By kind of evidence: `(errors, latency, routes)`.
 pub(super) fn by_kind(routes: Routes) -> (f64, f64, f64) {
     match routes {
-        Routes::Known => (0.6, 0.25, 0.15),
-        Routes::Unknown => (0.7, 0.3, 0.0),
+        Routes::Known => (0.65, 0.2, 0.15),
+        Routes::Unknown => (0.75, 0.25, 0.0),
     }
 }
 
@@ -103,9 +103,9 @@ pub(super) enum Routes {
 const WARM_UP: f64 = 0.15;
 
 /// Most canaries that are bad are so from the start: half a nat for them, the rest for what begins later.
-const START: f64 = 0.6;
-const RAISES: f64 = 0.12;
-const TICKS: f64 = 0.28;
+const START: f64 = 0.65;
+const RAISES: f64 = 0.1;
+const TICKS: f64 = 0.25;
 
 /// A third of what is left at each raise: four steps get 1/3, 2/9, 4/27 of it.
 const RAISE_PART: f64 = 1.0 / 3.0;

@@ -100,16 +100,6 @@ impl Course {
         self.tick.map_or(i64::MIN, |(t, _)| t)
     }
 
-    /// What the open tick holds.
-    pub(super) fn open(&self) -> &Counts {
-        &self.open
-    }
-
-    /// What was seen at the present weight, without the open tick.
-    pub(super) fn at_weight(&self) -> &Counts {
-        &self.at_weight
-    }
-
     /// Requests a second, lately.
     pub(super) fn rate(&self) -> f64 {
         if self.rate.failed > 0.0 { self.rate.requests / self.rate.failed } else { 0.0 }
@@ -139,8 +129,9 @@ impl Course {
 
     /// Whether there is nothing to compare with: at a weight that leaves stable requests, it has none.
     pub(super) fn is_silent_stable(&self) -> bool {
-        let seen = Counts { stable: 0, stable_failed: 0, ..self.at_weight };
-        self.at_weight.stable == 0 && self.open.stable == 0 && is_doubtful(&seen, self.weight().fraction())
+        let (stable, canary) = (self.stable_now.requests, self.canary_now.requests);
+        let seen = Counts { canary: canary as u64, ..Counts::default() };
+        stable < 0.5 && self.open.stable == 0 && is_doubtful(&seen, self.weight().fraction())
     }
 
     /// Whether the canary demonstrably does not get its share.

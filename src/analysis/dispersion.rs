@@ -34,13 +34,13 @@ impl Dispersion {
     /// By what to divide gains, at least 1: the lesser of the two sides', because what only one of them shows is either not
     /// in the canary's evidence or is the very thing that is to be found.
     pub(super) fn divisor(&self) -> f64 {
-        let stable = self.stable[0].index(1.0).max(self.stable[1].index(1.0));
-        if stable <= 1.0 + SLACK {
+        let stable = self.stable[0].at_least(1.0).max(self.stable[1].at_least(1.0));
+        if stable <= 1.0 {
             return 1.0;
         }
         // What the canary's few failures do not tell is presumed to be as with stable.
         let canary = self.canary[0].index(stable).max(self.canary[1].index(stable));
-        (stable.min(canary) - SLACK).max(1.0)
+        stable.min(canary).max(1.0)
     }
 }
 
@@ -51,6 +51,7 @@ struct Scale {
     blocks: [(f64, f64); 3],
     seen: f64,
     expected: f64,
+    weight: f64,
 }
 
 impl Scale {
@@ -68,11 +69,21 @@ impl Scale {
             let rate = (before.1 + failed + next.1) / (before.0 + requests + next.0);
             self.seen = self.seen * KEEP + beyond * beyond / BETWEEN_NEIGHBOURS;
             self.expected = self.expected * KEEP + requests * rate * (1.0 - rate);
+            self.weight = self.weight * KEEP + 1.0;
         }
         // A block without requests says nothing: it is not a neighbour either.
         if next.0 > 0.0 {
             self.blocks = [(0.0, 0.0), next, (requests, failed)];
         }
+    }
+
+    /// What the index is at least, but for one case in twenty: independent requests must not look dispersed by chance.
+    fn at_least(&self, prior: f64) -> f64 {
+        if self.weight == 0.0 {
+            return prior;
+        }
+        let noise = (SQUARES_NOISE / self.weight + 1.0 / (self.expected + PRIOR_FAILURES)).sqrt();
+        self.index(prior) - SLACK - 1.6 * noise
     }
 
     /// Variance over that of independent requests, drawn towards `prior` by a few failures' worth.
@@ -88,11 +99,15 @@ const LONG_BLOCK: u8 = 8;
 /// others: 2/3 of the mean square gap of the two largest of three, 1.173.
 const BETWEEN_NEIGHBOURS: f64 = 0.782;
 
-/// The statistic's own noise, and its bias for rare failures (1 / 0.782): below it nothing is divided.
-const SLACK: f64 = 0.3;
+/// The statistic's bias where failures are rare: 1 / 0.782 - 1.
+const SLACK: f64 = 0.28;
 
-/// Half the weight after 60 blocks.
-const KEEP: f64 = 0.988_514;
+/// The variance of one block's square, in units of its mean squared: 2 for a normal number, more for a distance that is 0 in
+/// a third of the cases.
+const SQUARES_NOISE: f64 = 3.5;
+
+/// Half the weight after 120 blocks.
+const KEEP: f64 = 0.994_240;
 
 /// What is presumed before anything is seen weighs as much as so many failures.
 const PRIOR_FAILURES: f64 = 4.0;

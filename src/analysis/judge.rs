@@ -6,6 +6,7 @@ use super::capital::{Capital, Routes, by_kind};
 use super::course::{Course, Progress, Raised, Stage};
 use super::gate::Gate;
 use super::hypotheses::Kind;
+use super::interval::Interval;
 use super::line::Counts;
 use super::stream::{Ending, Favour, Stream, Trust, Weighing};
 use super::tables::{Table, Tables};
@@ -14,6 +15,7 @@ use super::{Culprit, Policy, Report, Tick, Verdict};
 use crate::stats::{Bounds, Tally};
 use crate::types::Ratio;
 
+mod outlook;
 mod verdict;
 
 use verdict::Evidence;
@@ -46,11 +48,11 @@ pub struct Judge {
     /// Requests and errors of the canary by route, since the start.
     route_canary: Vec<(u64, u64)>,
     gate: Gate,
+    interval: Interval,
     evidence: Evidence,
-    /// Requests and errors since the start, and those of the canary since its weight was raised to the present one.
+    /// Requests and errors since the start.
     stable: (u64, u64),
     canary: (u64, u64),
-    in_step: (u64, u64),
     last_canary: Option<i64>,
     /// What convicted, and by how much: final.
     conviction: Option<(Culprit, f64)>,
@@ -80,10 +82,10 @@ impl Judge {
             route_names: Arc::default(),
             route_canary: Vec::new(),
             gate: Gate::default(),
+            interval: Interval::default(),
             evidence: Evidence::default(),
             stable: (0, 0),
             canary: (0, 0),
-            in_step: (0, 0),
             last_canary: None,
             conviction: None,
         }
@@ -156,6 +158,9 @@ impl Judge {
         let weighing = weighing(&self.policy, self.table.as_deref(), weight, self.trust);
         // What a canary does while it warms up counts for nothing but the warm-up; stable is learned from all the same.
         let counted = weighing.as_ref().filter(|_| self.stage == Stage::Evidence);
+        if let Some(weighing) = counted {
+            self.interval.take(&self.errors, weighing);
+        }
         if let Some(weighing) = counted.filter(|_| favour == Favour::Gathered) {
             self.gate.take(&self.errors, weighing);
         }
@@ -174,7 +179,6 @@ impl Judge {
         if raised == Raised::Yes {
             self.streams_mut().for_each(Stream::restart_in_favour);
             self.gate = Gate::default();
-            self.in_step = (0, 0);
         }
         if self.stage == Stage::WarmUp && before == Stage::Absent && self.capital.is_whole() {
             let capital = self.capital.for_warm_up();
@@ -241,7 +245,6 @@ impl Judge {
         if self.stage != Stage::Absent {
             self.stable = (self.stable.0 + stable.requests, self.stable.1 + stable.errors);
             self.canary = (self.canary.0 + canary.requests, self.canary.1 + canary.errors);
-            self.in_step = (self.in_step.0 + canary.requests, self.in_step.1 + canary.errors);
         }
     }
 

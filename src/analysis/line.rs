@@ -86,7 +86,13 @@ impl Bet {
                 + fine(counts.canary, counts.canary_failed) * self.canary_fine)
     }
 
-    /// The expected gain of one request of which the canary gets the share `weight`, at these true rates.
+    /// The gain of one request that is expected at these rates.
+    pub(super) fn growth(&self, weight: f64, stable: f64, canary: f64) -> f64 {
+        (1.0 - weight) * (stable * self.stable_failed + (1.0 - stable) * self.stable_fine)
+            + weight * (canary * self.canary_failed + (1.0 - canary) * self.canary_fine)
+    }
+
+    /// The expected worth of one request of which the canary gets the share `weight`, at these true rates.
     #[cfg(test)]
     pub(super) fn mean(&self, weight: f64, stable: f64, canary: f64) -> f64 {
         (1.0 - weight) * (stable * self.stable_failed.exp() + (1.0 - stable) * self.stable_fine.exp())
@@ -114,7 +120,9 @@ fn project(weight: f64, line: Line, stable: f64, canary: f64) -> (f64, f64) {
         (1.0 - weight) * (x - stable) * y * (1.0 - y) + weight * line.times * (y - canary) * x * (1.0 - x)
     };
     let beside = ((canary - line.plus) / line.times).clamp(0.0, 1.0);
-    let x = root(slope, stable.min(beside), stable.max(beside).min((1.0 - line.plus) / line.times));
+    // Where the line leaves the unit square at the bottom or at the top.
+    let (least, most) = (-line.plus / line.times, (1.0 - line.plus) / line.times);
+    let x = root(slope, stable.min(beside).max(least), stable.max(beside).min(most));
     (x, line.at(x))
 }
 

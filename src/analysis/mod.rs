@@ -7,6 +7,7 @@ mod course;
 mod dispersion;
 mod gate;
 mod hypotheses;
+mod interval;
 mod judge;
 mod line;
 mod policy;

@@ -48,6 +48,8 @@ pub(super) struct Stream {
     joining: f64,
     /// Capital on "not bad", since the step began.
     in_favour: Proof<GOOD_ALTERNATIVES>,
+    /// Requests and failures of the canary since then.
+    canary_in_step: (u64, u64),
     counts: Counts,
     cells: [u8; VIEWS],
     divisor: f64,
@@ -64,6 +66,7 @@ impl Stream {
             against: [[0.0; MAX_ALTERNATIVES]; VIEWS],
             joining: 0.0,
             in_favour: Proof::START,
+            canary_in_step: (0, 0),
             counts: Counts::default(),
             cells: [0; VIEWS],
             divisor: 1.0,
@@ -89,6 +92,7 @@ impl Stream {
     /// Begins the proof that the canary is not bad anew.
     pub(super) fn restart_in_favour(&mut self) {
         self.in_favour = Proof::START;
+        self.canary_in_step = (0, 0);
     }
 
     /// Counts more of the present block.
@@ -111,6 +115,8 @@ impl Stream {
             self.baseline.observe(counts.stable, counts.stable_failed, seconds);
             self.dispersion.observe((counts.stable, counts.stable_failed), (counts.canary, counts.canary_failed));
             self.began = now;
+            let (requests, failed) = self.canary_in_step;
+            self.canary_in_step = (requests + counts.canary, failed + counts.canary_failed);
         }
         self.counts = Counts::default();
     }
@@ -198,6 +204,23 @@ impl Stream {
     fn gains_in_favour(&self, weighing: &Weighing<'_>) -> [f64; GOOD_ALTERNATIVES] {
         let bets = self.share(weighing).in_favour(self.kind, self.cells[0]);
         bets.map(|bet| bet.gain(&self.counts) / self.divisor)
+    }
+
+    /// What a request is expected to add to the best bet on "worse", at these rates.
+    pub(super) fn growth_against(&self, weighing: &Weighing<'_>, stable: f64, canary: f64) -> f64 {
+        let bets = Share::Drawn(weighing.table).against(self.kind, self.cells[0]);
+        let growth = |bet: &super::line::Bet| bet.growth(weighing.weight, stable, canary);
+        bets.iter().map(growth).fold(0.0, f64::max) / self.divisor
+    }
+
+    /// What a request is expected to add to the best bet on "not bad", at the rates seen in this step.
+    pub(super) fn growth_in_favour(&self, weighing: &Weighing<'_>) -> f64 {
+        let stable = middle(self.cells[0]);
+        let (requests, failed) = self.canary_in_step;
+        let canary = (failed as f64 + 2.0 * stable) / (requests as f64 + 2.0);
+        let bets = Share::Drawn(weighing.table).in_favour(self.kind, self.cells[0]);
+        let growth = |bet: &super::line::Bet| bet.growth(weighing.weight, stable, canary);
+        bets.iter().map(growth).fold(0.0, f64::max) / self.divisor
     }
 
     /// The cell of the steady estimate on which the present block's bets rest.

@@ -11,13 +11,14 @@ pub(super) struct Evidence {
     pub(super) log_e: f64,
     /// Against the canary, without what is not laid out: what suspicion looks at.
     at_stake: f64,
-    /// For the canary: the weakest proof.
-    log_promote: f64,
+    /// For the canary: the weakest proof, and whose it is (0: errors, then the latency bounds).
+    pub(super) log_promote: f64,
+    pub(super) weakest: usize,
 }
 
 impl Default for Evidence {
     fn default() -> Self {
-        Self { log_e: 0.0, at_stake: f64::NEG_INFINITY, log_promote: 0.0 }
+        Self { log_e: 0.0, at_stake: f64::NEG_INFINITY, log_promote: 0.0, weakest: 0 }
     }
 }
 
@@ -29,7 +30,8 @@ impl Judge {
             sum = sum.plus(stream.worth(weighing.as_ref()));
         }
         let all = sum.plus(Worth { shift: 0.0, factor: self.capital.cash() });
-        Evidence { log_e: all.ln(), at_stake: sum.ln(), log_promote: libm::log(self.worth_in_favour()) }
+        let (weakest, worth) = self.worth_in_favour();
+        Evidence { log_e: all.ln(), at_stake: sum.ln(), log_promote: libm::log(worth), weakest }
     }
 
     /// The largest part of the evidence names the culprit; errors that nearly all lie on one route name the route.
@@ -65,12 +67,13 @@ impl Judge {
     }
 
     /// The weakest of the proofs that the canary is not bad; all of them are needed.
-    fn worth_in_favour(&self) -> f64 {
+    fn worth_in_favour(&self) -> (usize, f64) {
         let weighing = weighing(&self.policy, self.table.as_deref(), self.course.weight(), self.trust);
-        let Some(weighing) = weighing.filter(|_| self.stage == Stage::Evidence) else { return 1.0 };
+        let Some(weighing) = weighing.filter(|_| self.stage == Stage::Evidence) else { return (0, 1.0) };
         let streams = std::iter::once(&self.errors).chain(&self.latency);
         let most = MOST_IN_FAVOUR / self.policy.beta;
-        streams.map(|stream| stream.worth_in_favour(&weighing, self.favour)).fold(most, f64::min)
+        let worths = streams.map(|stream| stream.worth_in_favour(&weighing, self.favour)).enumerate();
+        worths.fold((0, most), |least, worth| if worth.1 < least.1 { worth } else { least })
     }
 
     /// The report after `tick`.
@@ -83,6 +86,7 @@ impl Judge {
             log_promote_limit,
             stable: self.stable,
             canary: self.canary,
+            excess: self.interval.excess(),
             ..Report::default()
         };
         if let Some((culprit, log_e)) = &self.conviction {
@@ -99,6 +103,8 @@ impl Judge {
         let proof = self.next_proof(next);
         report.next_progress = (proof / log_promote_limit).clamp(0.0, 1.0);
         report.hold = obstacle.or_else(|| self.lack(tick));
+        let outlook = self.outlook(report.hold, tick.t);
+        (report.needed, report.eta) = (outlook.needed, outlook.eta);
         if report.hold.is_none() {
             report.verdict = Verdict::Pass;
         }

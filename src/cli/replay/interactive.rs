@@ -1,6 +1,7 @@
 //! Steering a rollout that another program plays: a line in for each second, a line out.
 
 use std::io::{BufRead, Write};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{HEALTHY, PolicyArgs, decision, finite};
 use crate::analysis::trace::{ALL_ROUTES, Header, Meta, tally_from_cumulative};
 use crate::analysis::{Judge, Policy, Report, RouteTally, Tick, Verdict};
-use crate::types::{Ratio, Side};
+use crate::rollout::{self, Input, OnNoEvidence, Phase, Spec, State, Step};
+use crate::types::{Ratio, Side, Timestamp};
 
 /// The first line in.
 #[derive(Debug, Deserialize)]
@@ -69,16 +71,15 @@ pub(super) fn run(input: impl BufRead, mut out: impl Write, overrides: &PolicyAr
         out.write_all(b"\n")?;
         out.flush()?;
     }
-    Ok(pilot.verdict)
+    Ok(pilot.verdict())
 }
 
-/// The judge, and the steps it is led through.
+/// The judge and the rollout's state machine, as the engine couples them.
 struct Pilot {
     judge: Judge,
     bounds: usize,
-    stages: Vec<Ratio>,
-    stage: usize,
-    verdict: Verdict,
+    spec: Spec,
+    state: State,
     report: Report,
 }
 
@@ -87,59 +88,54 @@ impl Pilot {
         let mut header = Header { policy: hello.policy, meta: hello.meta };
         overrides.override_in(&mut header.policy);
         header.policy.check().map_err(|what| anyhow!("policy: {what}"))?;
-        let stages: Vec<Ratio> = hello.stages.iter().map(|&weight| Ratio::from_fraction(weight)).collect();
-        if stages.is_empty() || stages[0] == Ratio::ZERO || stages.windows(2).any(|pair| pair[0] >= pair[1]) {
+        let weights: Vec<Ratio> = hello.stages.iter().map(|&weight| Ratio::from_fraction(weight)).collect();
+        if weights.is_empty() || weights[0] == Ratio::ZERO || weights.windows(2).any(|pair| pair[0] >= pair[1]) {
             bail!("stages must be one or more weights above 0 that rise");
         }
+        let step = |weight| Step { weight, at_least: Duration::ZERO, at_most: None, pause: false };
+        let steps = weights.into_iter().map(step).collect();
+        let spec = Spec { rollout: "replay".to_owned(), steps, on_no_evidence: OnNoEvidence::Hold };
         Ok(Self {
             judge: Judge::of_trace(&header),
             bounds: header.meta.le_ms.as_millis().len(),
-            stages,
-            stage: 0,
-            verdict: Verdict::Inconclusive,
+            state: rollout::start(&spec, second_of(0)).state,
+            spec,
             report: Report::default(),
         })
     }
 
     fn fly(&mut self, second: Second) -> Answer {
         let t = second.t;
-        if self.verdict == Verdict::Inconclusive {
+        if self.state.phase.is_open() {
             let tick = tick_of(second, self.bounds);
-            let next = self.stages.get(self.stage + 1).copied();
-            self.report = self.judge.observe(&tick, next);
-            if t >= 0 {
-                self.step(tick.weight);
+            self.report = self.judge.observe(&tick, self.spec.next_weight(tick.weight));
+            // Evidence of another weight than the one asked for moves nothing, unless it convicts.
+            if t >= 0 && (tick.weight == self.state.weight || self.report.verdict == Verdict::Fail) {
+                let input = Input::Tick { report: &self.report, checks: &[] };
+                self.state = rollout::step(&self.spec, &self.state, second_of(t), input).state;
             }
         }
-        let reason = match (self.verdict, &self.report.culprit, self.report.hold) {
+        let reason = match (self.verdict(), &self.report.culprit, self.report.hold) {
             (Verdict::Fail, Some(culprit), _) => culprit.to_string(),
             (Verdict::Pass, ..) => HEALTHY.to_owned(),
             (_, _, Some(hold)) => hold.to_string(),
             _ => "step-passed".to_owned(),
         };
-        let decision = decision(self.verdict);
-        Answer { t, weight: self.weight().fraction(), decision, reason, log_e: finite(self.report.log_e) }
+        let decision = decision(self.verdict());
+        Answer { t, weight: self.state.weight.fraction(), decision, reason, log_e: finite(self.report.log_e) }
     }
 
-    /// The rules of the rollout: out when convicted, on when the next weight has its evidence, done after the last.
-    fn step(&mut self, in_force: Ratio) {
-        let last = self.stage + 1 == self.stages.len();
-        match (self.report.verdict, self.report.next) {
-            (Verdict::Fail, _) => self.verdict = Verdict::Fail,
-            (Verdict::Pass, _) if last => self.verdict = Verdict::Pass,
-            // The evidence of another weight than the one asked for does not count for it.
-            (_, Verdict::Pass) if !last && in_force == self.stages[self.stage] => self.stage += 1,
-            _ => {}
+    fn verdict(&self) -> Verdict {
+        match self.state.phase {
+            Phase::Promoted => Verdict::Pass,
+            Phase::Aborted => Verdict::Fail,
+            Phase::Progressing | Phase::Paused => Verdict::Inconclusive,
         }
     }
+}
 
-    fn weight(&self) -> Ratio {
-        match self.verdict {
-            Verdict::Inconclusive => self.stages[self.stage],
-            Verdict::Pass => Ratio::ONE,
-            Verdict::Fail => Ratio::ZERO,
-        }
-    }
+fn second_of(t: i64) -> Timestamp {
+    Timestamp::from_secs(t)
 }
 
 fn tick_of(second: Second, bounds: usize) -> Tick {

@@ -1,0 +1,295 @@
+//! The loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::checks::{Answer, ask};
+use super::control::{CommandError, Control, Desk, Request};
+use super::journal::Journal;
+use super::status::status;
+use super::tracked::Tracked;
+use super::{JournalEntry, ReleaseStatus, StateDir, StateError};
+use crate::analysis::Verdict;
+use crate::clock::Clock;
+use crate::rollout::{self, Command, Input, Phase, Transition, permits, reconcile};
+use crate::snapshot::{Current, Release, Snapshot};
+use crate::types::{Name, Timestamp};
+
+/// Drives all releases of the snapshot in force.
+#[derive(Debug)]
+pub struct Engine {
+    dir: StateDir,
+    clock: Watch,
+    failed: Arc<Notify>,
+    journal: Journal,
+    desk: Desk,
+    tracked: BTreeMap<Name, Tracked>,
+    asks: JoinSet<Answer>,
+    looks: Looks,
+}
+
+/// When to look between two seconds.
+#[derive(Debug)]
+struct Looks {
+    last: Instant,
+    due: Option<Instant>,
+}
+
+impl Engine {
+    /// An engine that remembers in `dir`, and is rung by `failed` (see [`crate::snapshot::Leaves::failed`]) on failures of
+    /// canaries; and the handle to it.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written.
+    pub fn open(dir: StateDir, clock: Arc<dyn Clock>, failed: Arc<Notify>) -> Result<(Self, Control), StateError> {
+        let journal = Journal::open(&dir.journal())?;
+        let (control, desk) = Control::new(journal.past().clone(), dir.traces());
+        let looks = Looks { last: Instant::now(), due: None };
+        let (tracked, asks) = (BTreeMap::new(), JoinSet::new());
+        Ok((Self { dir, clock: Watch(clock), failed, journal, desk, tracked, asks, looks }, control))
+    }
+
+    /// Goes by `snapshot`: puts the weight of every release in force, as the journal has it; begins rollouts that it does not
+    /// know. To be called before listeners open, so that no request sees another weight; [`Engine::run`] goes on from there.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        let now = self.clock.now();
+        let gone = |name: &Name, tracked: &Tracked| {
+            snapshot.releases.get(name).is_none_or(|release| release.spec.rollout != tracked.state.rollout)
+        };
+        for (name, mut tracked) in std::mem::take(&mut self.tracked) {
+            if gone(&name, &tracked) {
+                tracked.close_tick(now);
+                tracing::info!(release = %name, rollout = tracked.state.rollout, "the rollout is no longer in the configuration");
+            } else {
+                self.tracked.insert(name, tracked);
+            }
+        }
+        for release in snapshot.releases.values() {
+            match self.tracked.get_mut(&release.name) {
+                Some(tracked) if Arc::ptr_eq(&tracked.release, release) => {}
+                Some(tracked) => tracked.update(release.clone(), now),
+                None => self.take_up(release, now),
+            }
+            self.fit(&release.name, now);
+        }
+        self.publish();
+    }
+
+    /// Drives until `cancel`; then ends every trace whole.
+    pub async fn run(mut self, current: Arc<Current>, cancel: CancellationToken) {
+        let mut second = interval_at(Instant::now() + SECOND, SECOND);
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let failed = self.failed.clone();
+        self.restore(&current.load_full());
+        loop {
+            let look = self.looks.due;
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                () = failed.notified(), if look.is_none() => self.rung(),
+                () = sleep_until(look.unwrap_or(self.looks.last)), if look.is_some() => self.look(),
+                Some(request) = self.desk.requests.recv() => self.serve(request, &current),
+                _ = second.tick() => self.second(),
+                Some(answer) = self.asks.join_next() => self.answered(answer),
+            }
+        }
+        let now = self.clock.now();
+        self.tracked.values_mut().for_each(|tracked| tracked.close_tick(now));
+        self.journal.settle();
+    }
+
+    /// A second has passed: all releases are looked at.
+    fn second(&mut self) {
+        let now = self.clock.now();
+        self.journal.settle();
+        let names: Vec<Name> = self.tracked.keys().cloned().collect();
+        for name in names {
+            self.fit(&name, now);
+            if let Some(tracked) = self.tracked.get_mut(&name) {
+                tracked.close_tick(now);
+            }
+            self.decide(&name, now);
+            self.ask(&name, now);
+        }
+        self.publish();
+    }
+
+    /// A canary failed: looked at now, or soon after the last look.
+    fn rung(&mut self) {
+        let earliest = self.looks.last + BETWEEN_LOOKS;
+        if Instant::now() >= earliest { self.look() } else { self.looks.due = Some(earliest) }
+    }
+
+    /// Ends the second early where it convicts already.
+    fn look(&mut self) {
+        let now = self.clock.now();
+        let convicted: Vec<Name> =
+            self.tracked.iter().filter(|(_, tracked)| tracked.convicts()).map(|(name, _)| name.clone()).collect();
+        for name in &convicted {
+            if let Some(tracked) = self.tracked.get_mut(name) {
+                tracked.close_tick(now);
+            }
+            self.decide(name, now);
+        }
+        if !convicted.is_empty() {
+            self.publish();
+        }
+        self.looks = Looks { last: Instant::now(), due: None };
+    }
+
+    fn serve(&mut self, request: Request, current: &Current) {
+        // An asker who has gone away does not want to know.
+        match request {
+            Request::Command { release, command, by, reply } => {
+                let _ = reply.send(self.command(&release, command, &by));
+                self.publish();
+            }
+            Request::Reloaded { reply } => {
+                self.restore(&current.load_full());
+                let _ = reply.send(());
+            }
+        }
+    }
+}
+
+/// What becomes of a decision.
+impl Engine {
+    fn decide(&mut self, name: &Name, now: Timestamp) {
+        if let Some(tracked) = self.tracked.get(name).filter(|tracked| tracked.is_judged()) {
+            let transition = tracked.decide(now, None);
+            // What cannot be journaled is decided again in a second.
+            let _ = self.carry_out(name, transition, now);
+        }
+    }
+
+    fn command(&mut self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
+        let now = self.clock.now();
+        let unknown = || CommandError::Unknown(release.to_owned());
+        let (name, tracked) = self.tracked.iter_mut().find(|(name, _)| name.as_str() == release).ok_or_else(unknown)?;
+        let name = name.clone();
+        permits(&tracked.state, command).map_err(|refusal| CommandError::Refused { release: name.clone(), refusal })?;
+        tracked.close_tick(now);
+        let transition = tracked.decide(now, Some(Input::Command { command, by }));
+        self.carry_out(&name, transition, now).map_err(CommandError::Journal)?;
+        self.status_of(&name, now).ok_or_else(unknown)
+    }
+
+    /// Takes up a release: from the journal, or from the beginning.
+    fn take_up(&mut self, release: &Arc<Release>, now: Timestamp) {
+        let traces = self.dir.traces();
+        let tracked = match self.journal.past().last(&release.name, &release.spec.rollout) {
+            Some(last) => {
+                release.live.set_weight(last.state.weight);
+                Tracked::resume(release.clone(), last, &traces, now)
+            }
+            None => Tracked::idle(release.clone(), rollout::start(&release.spec, now).state, now),
+        };
+        // A conviction may be in the trace without being in the journal. Anything else waits for fresh evidence.
+        let convicted = tracked.evidence.report.verdict == Verdict::Fail;
+        self.tracked.insert(release.name.clone(), tracked);
+        if convicted {
+            self.decide(&release.name, now);
+        }
+    }
+
+    /// Begins what has not begun, and fits the rest to its configuration.
+    fn fit(&mut self, name: &Name, now: Timestamp) {
+        let Some(tracked) = self.tracked.get(name) else { return };
+        let transition = match tracked.last {
+            None => rollout::start(&tracked.release.spec, now),
+            Some(_) => reconcile(&tracked.release.spec, &tracked.state, now),
+        };
+        // What cannot be journaled is tried again in a second.
+        let _ = self.carry_out(name, transition, now);
+    }
+
+    /// Journals a transition and puts its weight in force: in this order, but for a weight that falls. That one does not wait
+    /// for the disk: it is written, put in force, and then made durable, and what cannot be written is written later.
+    fn carry_out(&mut self, name: &Name, transition: Transition, now: Timestamp) -> Result<(), String> {
+        let (Some(tracked), Some(reason)) = (self.tracked.get_mut(name), transition.reason) else { return Ok(()) };
+        let (release, state) = (&tracked.release, transition.state);
+        let from = release.live.weight();
+        let report = tracked.evidence.report.clone();
+        let message = rollout::decision(&tracked.scene(), from, &reason, &state, &report);
+        let (stable, canary) = (release.stable.name.clone(), release.canary.name.clone());
+        let entry = JournalEntry { time: now, release: name.clone(), stable, canary, reason, from, state, report, message };
+        let cautious = matches!(entry.state.phase, Phase::Paused | Phase::Aborted) && entry.state.weight == from;
+        if entry.state.weight < from || (cautious && tracked.last.is_some()) {
+            self.journal.note(entry.clone());
+        } else if let Err(error) = self.journal.commit(&entry) {
+            return Err(format!("it cannot be journaled: {error}"));
+        }
+        tracing::info!(release = %name, reason = entry.reason.label(), from = %from, to = %entry.state.weight, "{}", entry.message);
+        tracked.stand(entry, &self.dir.traces(), now);
+        self.journal.settle();
+        Ok(())
+    }
+}
+
+/// What is asked and told.
+impl Engine {
+    fn ask(&mut self, name: &Name, now: Timestamp) {
+        let Some(tracked) = self.tracked.get_mut(name).filter(|tracked| tracked.is_judged()) else { return };
+        for check in tracked.checks.take_due() {
+            let told = status(tracked, now, self.journal.trouble());
+            self.asks.spawn(ask(check, tracked.attempt(), told));
+        }
+    }
+
+    fn answered(&mut self, answer: Result<Answer, JoinError>) {
+        match answer {
+            Ok(answer) => {
+                let tracked = self.tracked.get_mut(answer.release());
+                if let Some(tracked) = tracked.filter(|tracked| tracked.attempt() == *answer.attempt()) {
+                    tracked.checks.take(answer);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a check was lost");
+                self.tracked.values_mut().for_each(|tracked| tracked.checks.ask_again());
+            }
+        }
+    }
+
+    fn status_of(&self, name: &Name, now: Timestamp) -> Option<ReleaseStatus> {
+        self.tracked.get(name).map(|tracked| status(tracked, now, self.journal.trouble()))
+    }
+
+    fn publish(&self) {
+        let now = self.clock.now();
+        let trouble = self.journal.trouble();
+        let statuses = self.tracked.values().map(|tracked| status(tracked, now, trouble)).collect();
+        self.desk.statuses.send_replace(Arc::new(statuses));
+    }
+}
+
+/// A clock that can be shown.
+struct Watch(Arc<dyn Clock>);
+
+impl Watch {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// Between two regular looks: the second of the trace.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Between two looks at failures: a canary that fails a thousand times a second must not keep this thread busy, and a
+/// conviction has ten milliseconds to take effect.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
+
+#[cfg(test)]
+mod tests;

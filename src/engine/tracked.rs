@@ -1,0 +1,198 @@
+//! One release under the engine's eyes.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use super::JournalEntry;
+use super::checks::{Attempt, Checks};
+use super::evidence::{Evidence, header, routing};
+use super::meter::Meter;
+use super::trace_file::{self, TraceFile};
+use crate::analysis::Tick;
+use crate::rollout::{Input, Scene, State, Transition, invariants, step};
+use crate::snapshot::Release;
+use crate::stats::Tally;
+use crate::types::{Ratio, Side, Timestamp};
+
+/// A release, its state, and the evidence for what comes next.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) release: Arc<Release>,
+    pub(super) state: State,
+    /// The decision that led to `state`; `None` while that could not be journaled.
+    pub(super) last: Option<JournalEntry>,
+    pub(super) evidence: Evidence,
+    pub(super) checks: Checks,
+    meter: Meter,
+    /// With an open rollout alone.
+    trace: Option<TraceFile>,
+    /// Requests a second lately: stable, canary.
+    rates: (f64, f64),
+}
+
+impl Tracked {
+    /// Goes on with an attempt from `traces`.
+    pub(super) fn resume(release: Arc<Release>, last: JournalEntry, traces: &Path, now: Timestamp) -> Self {
+        let header = header(&release, last.state.started);
+        let (trace, evidence) = if last.state.phase.is_open() {
+            let path = traces.join(trace_file::name(&release.name, &last.state));
+            let (trace, evidence) = TraceFile::resume(path, header);
+            (Some(trace), evidence)
+        } else {
+            (None, Evidence::settled(&header, &last.report))
+        };
+        let state = last.state.clone();
+        Self::new(release, state, Some(last), evidence, trace, now)
+    }
+
+    /// A rollout that stands at `state` without having begun: its canary gets nothing until somebody begins it.
+    pub(super) fn idle(release: Arc<Release>, state: State, now: Timestamp) -> Self {
+        let evidence = Evidence::none(&header(&release, state.started));
+        Self::new(release, State { weight: Ratio::ZERO, ..state }, None, evidence, None, now)
+    }
+
+    fn new(
+        release: Arc<Release>,
+        state: State,
+        last: Option<JournalEntry>,
+        evidence: Evidence,
+        trace: Option<TraceFile>,
+        now: Timestamp,
+    ) -> Self {
+        let meter = Meter::new(release.live.read(), now, evidence.last);
+        let checks = Checks::new(&release.checks);
+        Self { release, state, last, evidence, checks, meter, trace, rates: (0.0, 0.0) }
+    }
+
+    /// Begins an attempt at `state`: no evidence, a trace of its own.
+    pub(super) fn begin(&mut self, state: State, traces: &Path, now: Timestamp) {
+        let header = header(&self.release, state.started);
+        self.evidence = Evidence::none(&header);
+        self.checks = Checks::new(&self.release.checks);
+        self.meter = Meter::new(self.release.live.read(), now, None);
+        // Clients may fail for the first time again.
+        self.release.live.failed_clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let path = traces.join(trace_file::name(&self.release.name, &state));
+        trace_file::prune(traces, &self.release.name, &path);
+        self.trace = Some(TraceFile::begin(path, header));
+        self.state = state;
+    }
+
+    /// Goes by another configuration of the same rollout from now on. Evidence is judged by the new one, as far as it counts
+    /// the same things.
+    pub(super) fn update(&mut self, release: Arc<Release>, now: Timestamp) {
+        self.close_tick(now);
+        if !Arc::ptr_eq(&self.release.live, &release.live) {
+            self.meter = Meter::new(release.live.read(), now, self.evidence.last);
+        }
+        self.release = release;
+        self.checks.update(&self.release.checks);
+        let header = header(&self.release, self.state.started);
+        if let Some(trace) = self.trace.take_if(|trace| *trace.header() != header) {
+            let (trace, evidence) = TraceFile::resume(trace.path().to_owned(), header);
+            (self.trace, self.evidence) = (Some(trace), evidence);
+        }
+    }
+
+    /// Whether there is something to decide: begun, and neither promoted nor aborted.
+    pub(super) fn is_judged(&self) -> bool {
+        self.state.phase.is_open() && self.last.is_some()
+    }
+
+    /// Whether the open tick convicts the canary already.
+    pub(super) fn convicts(&self) -> bool {
+        if !self.is_judged() {
+            return false;
+        }
+        let tick = self.open_tick();
+        // Every look costs a copy of the judge; without a failure there is nothing to see.
+        tick.canary.errors > 0 && self.evidence.convicts(&tick)
+    }
+
+    /// Ends the open tick: it goes into the trace, and the judge weighs it. Nothing more counts once the rollout is over.
+    pub(super) fn close_tick(&mut self, now: Timestamp) {
+        let tick = self.open_tick();
+        let seconds = now.since(self.meter.opened()).as_secs_f64();
+        self.rates = (
+            faded(self.rates.0, tick.stable.requests, seconds),
+            faded(self.rates.1, tick.canary.requests, seconds),
+        );
+        if self.is_judged() {
+            if let Some(trace) = &mut self.trace {
+                trace.write(&tick);
+            }
+            self.evidence.observe(&tick);
+        }
+        self.meter.close(&tick, now);
+    }
+
+    /// What the state machine makes of the evidence, or of a command.
+    pub(super) fn decide(&self, now: Timestamp, command: Option<Input<'_>>) -> Transition {
+        let checks = self.checks.results();
+        let input = command.unwrap_or(Input::Tick { report: &self.evidence.report, checks: &checks });
+        let transition = step(&self.release.spec, &self.state, now, input);
+        let kept = invariants(&self.release.spec, &self.state, &transition, Some(input));
+        debug_assert_eq!(kept, Ok(()), "from {:?} by {input:?} to {transition:?}", self.state);
+        transition
+    }
+
+    /// Stands at the state of `entry` from now on, and has its weight in force.
+    pub(super) fn stand(&mut self, entry: JournalEntry, traces: &Path, now: Timestamp) {
+        let again = (&entry.state.rollout, entry.state.attempt) != (&self.state.rollout, self.state.attempt);
+        if again || self.last.is_none() {
+            self.begin(entry.state.clone(), traces, now);
+        } else if entry.state.weight != self.release.live.weight() && entry.state.phase.is_open() {
+            // What came while the journal was written belongs to the old weight.
+            self.close_tick(now);
+        }
+        self.state = entry.state.clone();
+        self.last = Some(entry);
+        self.release.live.set_weight(self.state.weight);
+        if !self.state.phase.is_open() {
+            self.trace = None;
+        }
+    }
+
+    /// What sentences about it need to know.
+    pub(super) fn scene(&self) -> Scene<'_> {
+        let release = &self.release;
+        Scene {
+            release: &release.name,
+            stable: &release.stable.name,
+            canary: &release.canary.name,
+            spec: &release.spec,
+            seen: (&self.evidence.seen.0, &self.evidence.seen.1),
+            bounds: &release.bounds,
+        }
+    }
+
+    /// What was seen of one side, and its requests a second lately.
+    pub(super) fn side(&self, side: Side) -> (&Tally, f64) {
+        match side {
+            Side::Stable => (&self.evidence.seen.0, self.rates.0),
+            Side::Canary => (&self.evidence.seen.1, self.rates.1),
+        }
+    }
+
+    /// Which attempt this is.
+    pub(super) fn attempt(&self) -> Attempt {
+        (self.state.rollout.clone(), self.state.attempt)
+    }
+
+    fn open_tick(&self) -> Tick {
+        let live = &self.release.live;
+        self.meter.tick(&live.read(), self.state.started, live.weight(), routing(&self.release))
+    }
+}
+
+/// A moving average over some [`MEMORY`] seconds.
+fn faded(before: f64, requests: u64, seconds: f64) -> f64 {
+    if seconds <= 0.0 {
+        return before;
+    }
+    let new = 1.0 - (-seconds / MEMORY).exp();
+    before + (requests as f64 / seconds - before) * new
+}
+
+/// Long enough to be steady at a few requests a second, short enough to show a change while somebody watches.
+const MEMORY: f64 = 5.0;

@@ -1,0 +1,166 @@
+//! Every decision in one plain sentence: what happened to the canary, and what was seen that led to it.
+
+use super::words::{counted, one_in, part, part_again, slower_than};
+use super::{Command, OnNoEvidence, Phase, Reason, Spec, State};
+use crate::analysis::{Culprit, Report};
+use crate::stats::{Bounds, Tally};
+use crate::types::{Name, Ratio, Span};
+
+/// What sentences need to know beside the decision.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The release.
+    pub release: &'a Name,
+    /// Its stable backend.
+    pub stable: &'a Name,
+    /// Its canary backend.
+    pub canary: &'a Name,
+    /// What the rollout is to do.
+    pub spec: &'a Spec,
+    /// What was seen of stable and of the canary in this attempt.
+    pub seen: (&'a Tally, &'a Tally),
+    /// How the tallies' buckets are to be read.
+    pub bounds: &'a Bounds,
+}
+
+/// Why `state` was entered, from the weight `from`: one sentence, without capital and full stop.
+pub fn decision(scene: &Scene<'_>, from: Ratio, reason: &Reason, state: &State, report: &Report) -> String {
+    let Scene { release, canary, spec, .. } = scene;
+    let weight = state.weight;
+    match reason {
+        Reason::Started => format!("started: {canary} gets {weight} of the traffic{}", of_steps(spec, state, ", ")),
+        Reason::StepPassed => format!("{}: {}", rises(scene, from, state), comparison(scene, report)),
+        Reason::Healthy => {
+            let odds = odds(report.log_promote, "a bad version gets this far in");
+            format!("promoted: {canary} gets all traffic; {}{odds}", comparison(scene, report))
+        }
+        Reason::Convicted { culprit } => {
+            let odds = odds(report.log_e, "a difference like this comes up by chance in");
+            format!("aborted at {from}: {}{odds}", accusation(scene, culprit, report))
+        }
+        Reason::CheckFailed { check, detail } => format!("aborted at {from}: the check {check} failed: {detail}"),
+        Reason::NoEvidence => no_evidence(scene, from, state, report),
+        Reason::AwaitingApproval => {
+            let step = of_steps(spec, state, "");
+            format!("paused at {weight}: {step} has passed and waits for a human; {}", ways_on(release, spec, weight))
+        }
+        Reason::Command { command, by } => obeyed(scene, from, *command, by, state),
+        Reason::StepsChanged if weight < from => {
+            format!(
+                "the steps in the configuration changed: {canary} goes back from {from} to {weight}{}",
+                of_steps(spec, state, ", ")
+            )
+        }
+        Reason::StepsChanged => {
+            format!(
+                "the steps in the configuration changed: {canary} stays at {weight}{}",
+                of_steps(spec, state, ", now ")
+            )
+        }
+    }
+}
+
+fn obeyed(scene: &Scene<'_>, from: Ratio, command: Command, by: &str, state: &State) -> String {
+    let Scene { canary, spec, .. } = scene;
+    let weight = state.weight;
+    match command {
+        Command::Promote => format!("promoted by {by} at {from}: {canary} gets all traffic"),
+        Command::Abort => format!("aborted by {by} at {from}: {canary} gets no traffic any more"),
+        Command::Pause => format!("paused by {by}: {canary} stays at {weight} until resumed, and is still watched"),
+        Command::Resume if state.phase == Phase::Promoted => {
+            format!("approved by {by} at {from}: {canary} is promoted and gets all traffic")
+        }
+        Command::Resume if weight == from => {
+            format!("resumed by {by}: {canary} goes on at {weight}{}", of_steps(spec, state, ", "))
+        }
+        Command::Resume => format!("resumed by {by}: {}", rises(scene, from, state)),
+        Command::SetWeight(_) if weight == from => format!("held at {weight} by {by} until resumed"),
+        Command::SetWeight(_) => format!("set from {from} to {weight} by {by}, and held there until resumed"),
+        Command::Retry => {
+            let attempt = state.attempt;
+            let step = of_steps(spec, state, ", ");
+            format!(
+                "tried again by {by} (attempt {attempt}), with fresh evidence: {canary} gets {weight} of the traffic{step}"
+            )
+        }
+    }
+}
+
+fn no_evidence(scene: &Scene<'_>, from: Ratio, state: &State, report: &Report) -> String {
+    let Scene { canary, spec, .. } = scene;
+    let limit = spec.step(spec.fitting(from)).at_most.map_or_else(String::new, |limit| format!(" ({})", Span(limit)));
+    let seen = counted(report.canary.0, "canary response");
+    match state.phase {
+        Phase::Aborted => {
+            format!("aborted at {from}: {seen} are too few to be sure of {canary}, and the time for it is over{limit}")
+        }
+        Phase::Promoted => format!("promoted without full evidence, as onNoEvidence says: {seen} within atMost{limit}"),
+        Phase::Progressing | Phase::Paused => {
+            let rises = rises(scene, from, state);
+            format!("{rises}, without full evidence, as onNoEvidence says: {seen} within atMost{limit}")
+        }
+    }
+}
+
+/// `shop-v2 goes from 1% to 5% (step 2 of 4)`.
+fn rises(scene: &Scene<'_>, from: Ratio, state: &State) -> String {
+    format!("{} goes from {from} to {} ({})", scene.canary, state.weight, of_steps(scene.spec, state, ""))
+}
+
+/// `step 2 of 4`, behind `before`.
+pub(super) fn of_steps(spec: &Spec, state: &State, before: &str) -> String {
+    format!("{before}step {} of {}", state.step + 1, spec.steps.len())
+}
+
+/// What a human can do at an approval.
+pub(super) fn ways_on(release: &Name, spec: &Spec, weight: Ratio) -> String {
+    match spec.next_weight(weight) {
+        Some(next) => format!("`weir resume {release}` goes on to {next}, `weir promote {release}` to 100%"),
+        None => format!("`weir promote {release}` gives it all traffic"),
+    }
+}
+
+/// Both error rates, canary first.
+pub(super) fn comparison(scene: &Scene<'_>, report: &Report) -> String {
+    let ((stable, stable_errors), (canary, errors)) = (report.stable, report.canary);
+    format!(
+        "{} failed {}, {} {}",
+        scene.canary,
+        part(errors, canary, "request"),
+        scene.stable,
+        part_again(stable_errors, stable)
+    )
+}
+
+/// What convicts, in the numbers that convict.
+fn accusation(scene: &Scene<'_>, culprit: &Culprit, report: &Report) -> String {
+    match culprit {
+        Culprit::Errors => comparison(scene, report),
+        Culprit::Latency(millis) => slowness(scene, *millis)
+            .unwrap_or_else(|| format!("too many responses of {} took longer than {millis}ms", scene.canary)),
+        Culprit::Route(route) => {
+            format!("{} fails too often on route {route}; in all {}", scene.canary, comparison(scene, report))
+        }
+    }
+}
+
+fn slowness(scene: &Scene<'_>, millis: u32) -> Option<String> {
+    let (stable, canary) = scene.seen;
+    let slow = part(slower_than(canary, scene.bounds, millis)?, canary.requests, "response");
+    let slow_stable = part_again(slower_than(stable, scene.bounds, millis)?, stable.requests);
+    Some(format!("{slow} of {} took longer than {millis}ms, of {} {slow_stable}", scene.canary, scene.stable))
+}
+
+/// `; CLAIM fewer than 1 in 100 releases`, or nothing where there is little to claim.
+fn odds(log: f64, claim: &str) -> String {
+    one_in(log).map_or_else(String::new, |number| format!("; {claim} fewer than 1 in {number} releases"))
+}
+
+/// What the configuration says about steps without evidence, as it is written there.
+pub(super) const fn rule(rule: OnNoEvidence) -> &'static str {
+    match rule {
+        OnNoEvidence::Hold => "hold",
+        OnNoEvidence::Promote => "promote",
+        OnNoEvidence::Abort => "abort",
+    }
+}

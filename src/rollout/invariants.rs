@@ -1,0 +1,121 @@
+//! What holds of every transition, whatever led to it: the rules of the state machine, said once more and differently.
+
+use std::time::Duration;
+
+use super::{CheckResult, Command, Input, OnNoEvidence, Phase, Reason, Spec, State, Transition};
+use crate::analysis::{Report, Verdict};
+use crate::types::Ratio;
+
+/// A rule that a transition breaks. None ever does: the type is for tests and for the engine's own alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Aborted is 0%, promoted is 100%, and both have an end.
+    #[error("the weight does not fit the phase")]
+    WeightOfPhase,
+    /// Only a paused rollout waits for something.
+    #[error("the pause does not fit the phase")]
+    PauseOfPhase,
+    /// The step's index is beyond the last.
+    #[error("there is no such step")]
+    NoSuchStep,
+    /// It moved without a reason, or has one without having moved.
+    #[error("a move and its reason go together")]
+    Reason,
+    /// The canary was convicted, and is still in.
+    #[error("a failed canary was not aborted")]
+    NotAborted,
+    /// More weight with evidence that does not carry it.
+    #[error("the weight rose without evidence")]
+    RoseWithoutEvidence,
+    /// More weight before the step's time was over.
+    #[error("the weight rose before its time")]
+    RoseEarly,
+    /// More weight because the configuration changed.
+    #[error("the weight rose because the steps changed")]
+    RoseByConfiguration,
+    /// More than one step at once.
+    #[error("the weight rose by more than a step")]
+    RoseTooFar,
+    /// Out of promoted.
+    #[error("promoted is final")]
+    LeftPromoted,
+    /// Out of aborted by anything but a retry.
+    #[error("aborted is final until a retry")]
+    LeftAborted,
+    /// Another rollout, or another attempt without a retry.
+    #[error("the rollout or its attempt changed")]
+    Identity,
+}
+
+/// Checks `transition`, which led away from `before` because of `input`; `None` stands for [`super::reconcile`] with the
+/// same rollout.
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn invariants(
+    spec: &Spec,
+    before: &State,
+    transition: &Transition,
+    input: Option<Input<'_>>,
+) -> Result<(), Violation> {
+    let after = &transition.state;
+    standing(spec, after)?;
+    hold(transition.reason.is_some() == (after != before), Violation::Reason)?;
+    let retried = matches!(input, Some(Input::Command { command: Command::Retry, .. }));
+    if retried && before.phase == Phase::Aborted {
+        hold(after.attempt == before.attempt.saturating_add(1), Violation::Identity)?;
+        return hold(after.weight == spec.step(0).weight, Violation::RoseTooFar);
+    }
+    let same = (after.attempt, &after.rollout, after.started) == (before.attempt, &before.rollout, before.started);
+    hold(same, Violation::Identity)?;
+    hold(before.phase != Phase::Promoted || after == before, Violation::LeftPromoted)?;
+    hold(before.phase != Phase::Aborted || after == before, Violation::LeftAborted)?;
+    match input {
+        None => hold(after.weight <= before.weight, Violation::RoseByConfiguration),
+        Some(Input::Tick { report, checks }) => by_itself(spec, before, transition, report, checks),
+        Some(Input::Command { .. }) => Ok(()),
+    }
+}
+
+/// What holds of a state alone.
+fn standing(spec: &Spec, state: &State) -> Result<(), Violation> {
+    let fits = match state.phase {
+        Phase::Aborted => state.weight == Ratio::ZERO && state.ended.is_some(),
+        Phase::Promoted => state.weight == Ratio::ONE && state.ended.is_some(),
+        Phase::Progressing | Phase::Paused => state.ended.is_none(),
+    };
+    hold(fits, Violation::WeightOfPhase)?;
+    hold(state.pause.is_some() == (state.phase == Phase::Paused), Violation::PauseOfPhase)?;
+    // A final state outlives the configuration it came from.
+    hold(!state.phase.is_open() || state.step < spec.steps.len().max(1), Violation::NoSuchStep)
+}
+
+/// What holds of a transition that nobody asked for.
+fn by_itself(
+    spec: &Spec,
+    before: &State,
+    transition: &Transition,
+    report: &Report,
+    checks: &[CheckResult],
+) -> Result<(), Violation> {
+    let after = &transition.state;
+    let failed = report.verdict == Verdict::Fail || checks.iter().any(|check| check.verdict == Verdict::Fail);
+    hold(!failed || !before.phase.is_open() || after.phase == Phase::Aborted, Violation::NotAborted)?;
+    if after.weight <= before.weight {
+        return Ok(());
+    }
+    let next = spec.next_weight(before.weight);
+    hold(after.weight == next.unwrap_or(Ratio::ONE), Violation::RoseTooFar)?;
+    let evidence = if next.is_some() { report.next } else { report.verdict };
+    let whole = evidence == Verdict::Pass && checks.iter().all(|check| check.verdict == Verdict::Pass);
+    let waived = transition.reason == Some(Reason::NoEvidence) && spec.on_no_evidence == OnNoEvidence::Promote;
+    hold(whole || waived, Violation::RoseWithoutEvidence)?;
+    let step = spec.step(before.step);
+    let least = if waived { step.at_most.unwrap_or(Duration::MAX) } else { step.at_least };
+    let moved = after.ended.unwrap_or(after.step_started);
+    hold(moved.since(before.step_started) >= least, Violation::RoseEarly)
+}
+
+fn hold(rule: bool, otherwise: Violation) -> Result<(), Violation> {
+    if rule { Ok(()) } else { Err(otherwise) }
+}

@@ -1,0 +1,88 @@
+//! Why a rollout moved.
+
+use serde::{Deserialize, Serialize};
+
+use super::Command;
+use crate::analysis::Culprit;
+use crate::types::Name;
+
+/// Why a rollout moved: a closed list. Event names, metric labels and sentences all derive from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Reason {
+    /// The rollout began.
+    Started,
+    /// A step had its evidence.
+    StepPassed,
+    /// The last step had its evidence.
+    Healthy,
+    /// The evidence convicts the canary.
+    Convicted {
+        /// Of what.
+        culprit: Culprit,
+    },
+    /// A further check failed.
+    CheckFailed {
+        /// Which.
+        check: Name,
+        /// What it said.
+        detail: String,
+    },
+    /// A step's `atMost` ended without evidence.
+    NoEvidence,
+    /// A step passed that waits for a human.
+    AwaitingApproval,
+    /// A human asked for it.
+    Command {
+        /// What.
+        command: Command,
+        /// Who.
+        by: String,
+    },
+    /// The steps in the configuration changed.
+    StepsChanged,
+}
+
+impl Reason {
+    /// Every [`Reason::label`] there is, so that a series for each exists from the start.
+    pub const LABELS: [&'static str; 16] = [
+        "started",
+        "step_passed",
+        "healthy",
+        "errors",
+        "latency",
+        "route_errors",
+        "check_failed",
+        "no_evidence",
+        "awaiting_approval",
+        "promote_command",
+        "abort_command",
+        "pause_command",
+        "resume_command",
+        "set_weight_command",
+        "retry_command",
+        "steps_changed",
+    ];
+
+    /// The reason as a metric label. Labels are an interface: dashboards and alerts name them.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::StepPassed => "step_passed",
+            Self::Healthy => "healthy",
+            Self::Convicted { culprit: Culprit::Errors } => "errors",
+            Self::Convicted { culprit: Culprit::Latency(_) } => "latency",
+            Self::Convicted { culprit: Culprit::Route(_) } => "route_errors",
+            Self::CheckFailed { .. } => "check_failed",
+            Self::NoEvidence => "no_evidence",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Command { command: Command::Promote, .. } => "promote_command",
+            Self::Command { command: Command::Abort, .. } => "abort_command",
+            Self::Command { command: Command::Pause, .. } => "pause_command",
+            Self::Command { command: Command::Resume, .. } => "resume_command",
+            Self::Command { command: Command::SetWeight(_), .. } => "set_weight_command",
+            Self::Command { command: Command::Retry, .. } => "retry_command",
+            Self::StepsChanged => "steps_changed",
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a rollout is to do.
+
+use std::time::Duration;
+
+use crate::types::Ratio;
+
+/// What a rollout is to do. Compiled from the configuration; never empty of steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// Which rollout this is: another text is another rollout (`stable`, `canary` and `revision` of the release).
+    pub rollout: String,
+    /// The stages, rising in weight.
+    pub steps: Vec<Step>,
+    /// What to do when a step's `at_most` ends without evidence.
+    pub on_no_evidence: OnNoEvidence,
+}
+
+/// One stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The canary's share.
+    pub weight: Ratio,
+    /// Not before this time.
+    pub at_least: Duration,
+    /// When the evidence is not there by then, [`Spec::on_no_evidence`] decides.
+    pub at_most: Option<Duration>,
+    /// Wait for a human once the step has passed.
+    pub pause: bool,
+}
+
+/// What to do when a step ends without evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNoEvidence {
+    /// Stay, and go on looking.
+    #[default]
+    Hold,
+    /// Go on to the next step.
+    Promote,
+    /// Take the canary out.
+    Abort,
+}
+
+impl Spec {
+    /// The step at `index`; beyond the last: the last. A spec without steps acts as one step of 0% that waits for a human.
+    pub fn step(&self, index: usize) -> Step {
+        const NOTHING: Step = Step { weight: Ratio::ZERO, at_least: Duration::ZERO, at_most: None, pause: true };
+        self.steps.get(index).or(self.steps.last()).copied().unwrap_or(NOTHING)
+    }
+
+    /// The index of the step that comes after `weight`; `None` when what comes next is everything.
+    ///
+    /// By weight, not by index, so that it holds between steps too, and so that a replay, which knows nothing but weights,
+    /// comes to the same.
+    pub fn after(&self, weight: Ratio) -> Option<usize> {
+        self.steps.iter().position(|step| step.weight > weight)
+    }
+
+    /// The weight of the step that comes after `weight`: what the judge must have evidence for.
+    pub fn next_weight(&self, weight: Ratio) -> Option<Ratio> {
+        self.after(weight).map(|index| self.step(index).weight)
+    }
+
+    /// The index of the step that `weight` belongs to: the last one that asks for no more, or the first.
+    pub fn fitting(&self, weight: Ratio) -> usize {
+        self.steps.iter().rposition(|step| step.weight <= weight).unwrap_or(0)
+    }
+}

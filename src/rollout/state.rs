@@ -1,0 +1,135 @@
+//! What a rollout remembers, what moves it, and what comes out.
+
+use serde::{Deserialize, Serialize};
+
+use super::Reason;
+use crate::analysis::{Report, Verdict};
+use crate::types::{Name, Ratio, Timestamp};
+
+/// Where a rollout is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Going through its steps by itself.
+    Progressing,
+    /// Waiting for a human. Evidence is still weighed, and may abort.
+    Paused,
+    /// The canary has all traffic. Final.
+    Promoted,
+    /// The canary has none. Final until a retry.
+    Aborted,
+}
+
+impl Phase {
+    /// Whether evidence still counts: neither promoted nor aborted.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Progressing | Self::Paused)
+    }
+}
+
+/// What a paused rollout waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Pause {
+    /// The step has passed, and asks for a human's approval.
+    Approval,
+    /// Somebody said to pause; the step goes on from the beginning when resumed.
+    Asked,
+    /// Somebody set this weight.
+    Weight,
+}
+
+/// Everything a rollout must remember. What the journal keeps, and a restart goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Which rollout; see [`super::Spec::rollout`].
+    pub rollout: String,
+    /// 1 at first, one more with each retry.
+    pub attempt: u32,
+    /// Where it is.
+    pub phase: Phase,
+    /// What it waits for; with [`Phase::Paused`] alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Pause>,
+    /// The index of the present step.
+    pub step: usize,
+    /// The canary's share in force.
+    pub weight: Ratio,
+    /// When this attempt began.
+    pub started: Timestamp,
+    /// When the present step began.
+    pub step_started: Timestamp,
+    /// When it was promoted or aborted.
+    pub ended: Option<Timestamp>,
+}
+
+/// What a human may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Command {
+    /// All traffic to the canary, now.
+    Promote,
+    /// No traffic to the canary, now.
+    Abort,
+    /// Stay at the weight until resumed.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Another weight, and pause there. 0 keeps the rollout open; it is no abort.
+    SetWeight(Ratio),
+    /// Start an aborted rollout again from its first step, with no evidence.
+    Retry,
+}
+
+/// The outcome of one further check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckResult {
+    /// The check.
+    pub name: Name,
+    /// What it says.
+    pub verdict: Verdict,
+    /// One sentence: what was asked, what came back.
+    pub detail: String,
+}
+
+/// What moves the state machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Time passes, and this is what the judge and the checks say.
+    Tick {
+        /// The judge's report.
+        report: &'a Report,
+        /// The further checks.
+        checks: &'a [CheckResult],
+    },
+    /// A human's wish.
+    Command {
+        /// What.
+        command: Command,
+        /// Who, for the journal.
+        by: &'a str,
+    },
+}
+
+/// What the driver has to do: journal first, then make it so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The state from now on.
+    pub state: State,
+    /// Why it moved; `None` when it did not, and nothing is to be journaled.
+    pub reason: Option<Reason>,
+}
+
+impl Transition {
+    /// To `state`, because of `reason`.
+    pub(super) fn to(state: State, reason: Reason) -> Self {
+        Self { state, reason: Some(reason) }
+    }
+
+    /// Nowhere.
+    pub(super) fn stay(state: &State) -> Self {
+        Self { state: state.clone(), reason: None }
+    }
+}

@@ -1,0 +1,194 @@
+//! The state machine. Total: every input in every state has an answer, and none panics.
+
+use super::{CheckResult, Command, Input, OnNoEvidence, Pause, Phase, Reason, Spec, State, Transition};
+use crate::analysis::{Culprit, Hold, Report, Verdict};
+use crate::types::{Ratio, Timestamp};
+
+/// Why a command does nothing in the present state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Promoted is final.
+    #[error(
+        "it is promoted, and that is final: another `canary` or `revision` in the configuration starts a new rollout"
+    )]
+    Promoted,
+    /// Aborted is final until a retry.
+    #[error("it is aborted: `retry` starts it again from its first step")]
+    Aborted,
+    /// Only an aborted rollout can be tried again.
+    #[error("it is not aborted: there is nothing to try again")]
+    NotAborted,
+    /// It is paused as asked.
+    #[error("it is paused already: `resume` goes on")]
+    Paused,
+    /// Nothing to resume.
+    #[error("it is not paused: it goes on by itself")]
+    NotPaused,
+    /// The weight is as asked.
+    #[error("it is paused at {0} already")]
+    SameWeight(Ratio),
+}
+
+/// The first transition of a rollout that the journal does not know: to its first step.
+pub fn start(spec: &Spec, now: Timestamp) -> Transition {
+    Transition::to(begin(spec, 1, now), Reason::Started)
+}
+
+/// Whether `command` does anything in `state`; [`step`] stays where it is when not.
+///
+/// # Errors
+/// The reason, for the one who asked.
+pub fn permits(state: &State, command: Command) -> Result<(), Refusal> {
+    match (state.phase, command) {
+        (Phase::Promoted, _) => Err(Refusal::Promoted),
+        (Phase::Aborted, Command::Retry) => Ok(()),
+        (Phase::Aborted, _) => Err(Refusal::Aborted),
+        (_, Command::Retry) => Err(Refusal::NotAborted),
+        (Phase::Paused, Command::Pause) => Err(Refusal::Paused),
+        (Phase::Progressing, Command::Resume) => Err(Refusal::NotPaused),
+        (Phase::Paused, Command::SetWeight(weight)) if weight == state.weight => Err(Refusal::SameWeight(weight)),
+        (Phase::Progressing | Phase::Paused, _) => Ok(()),
+    }
+}
+
+/// Where `input` takes the rollout. Stays, without a reason, in a final state, for a command that [`permits`] refuses, and
+/// for the state of another rollout.
+pub fn step(spec: &Spec, state: &State, now: Timestamp, input: Input<'_>) -> Transition {
+    if state.rollout != spec.rollout {
+        return Transition::stay(state);
+    }
+    match input {
+        Input::Tick { report, checks } if state.phase.is_open() => tick(spec, state, now, report, checks),
+        Input::Command { command, by } if permits(state, command).is_ok() => {
+            let reason = Reason::Command { command, by: by.to_owned() };
+            Transition::to(obey(spec, state, now, command), reason)
+        }
+        Input::Tick { .. } | Input::Command { .. } => Transition::stay(state),
+    }
+}
+
+/// Fits the state to a configuration whose steps may have changed. Another rollout starts; the same one keeps its weight
+/// where a step has it, and otherwise falls to the nearest lower step. The weight never rises.
+pub fn reconcile(spec: &Spec, state: &State, now: Timestamp) -> Transition {
+    if state.rollout != spec.rollout {
+        return start(spec, now);
+    }
+    if !state.phase.is_open() {
+        return Transition::stay(state);
+    }
+    let mut fitted = State { step: spec.fitting(state.weight), ..state.clone() };
+    let step = spec.step(fitted.step);
+    // A weight that somebody set is not of the steps' making.
+    if state.pause != Some(Pause::Weight) && step.weight < state.weight {
+        fitted.weight = step.weight;
+        fitted.step_started = now;
+    }
+    let approved = step.pause && step.weight == state.weight;
+    if state.pause == Some(Pause::Approval) && !approved {
+        (fitted.phase, fitted.pause) = (Phase::Progressing, None);
+    }
+    if fitted == *state { Transition::stay(state) } else { Transition::to(fitted, Reason::StepsChanged) }
+}
+
+fn begin(spec: &Spec, attempt: u32, now: Timestamp) -> State {
+    State {
+        rollout: spec.rollout.clone(),
+        attempt,
+        phase: Phase::Progressing,
+        pause: None,
+        step: 0,
+        weight: spec.step(0).weight,
+        started: now,
+        step_started: now,
+        ended: None,
+    }
+}
+
+fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[CheckResult]) -> Transition {
+    if report.verdict == Verdict::Fail {
+        // A judge that convicts names a culprit; errors are the plainest reading of one that does not.
+        let culprit = report.culprit.clone().unwrap_or(Culprit::Errors);
+        return Transition::to(end(state, Phase::Aborted, now), Reason::Convicted { culprit });
+    }
+    if let Some(failed) = checks.iter().find(|check| check.verdict == Verdict::Fail) {
+        let reason = Reason::CheckFailed { check: failed.name.clone(), detail: failed.detail.clone() };
+        return Transition::to(end(state, Phase::Aborted, now), reason);
+    }
+    if state.phase == Phase::Paused {
+        return Transition::stay(state);
+    }
+    let step = spec.step(state.step);
+    let elapsed = now.since(state.step_started);
+    if elapsed < step.at_least {
+        return Transition::stay(state);
+    }
+    if has_passed(spec, state, report, checks) {
+        let last = spec.after(state.weight).is_none();
+        let reason = if last { Reason::Healthy } else { Reason::StepPassed };
+        return go_on(spec, state, now, reason);
+    }
+    if step.at_most.is_none_or(|at_most| elapsed < at_most) {
+        return Transition::stay(state);
+    }
+    match spec.on_no_evidence {
+        OnNoEvidence::Abort => Transition::to(end(state, Phase::Aborted, now), Reason::NoEvidence),
+        // Evidence against the canary is not "no evidence".
+        OnNoEvidence::Promote if report.hold != Some(Hold::Suspicious) => go_on(spec, state, now, Reason::NoEvidence),
+        OnNoEvidence::Promote | OnNoEvidence::Hold => Transition::stay(state),
+    }
+}
+
+/// Whether the present step has all its evidence, time aside.
+pub(super) fn has_passed(spec: &Spec, state: &State, report: &Report, checks: &[CheckResult]) -> bool {
+    let last = spec.after(state.weight).is_none();
+    let evidence = if last { report.verdict } else { report.next };
+    evidence == Verdict::Pass && checks.iter().all(|check| check.verdict == Verdict::Pass)
+}
+
+/// To the next step, or first to a human where the step asks for one.
+fn go_on(spec: &Spec, state: &State, now: Timestamp, reason: Reason) -> Transition {
+    let step = spec.step(state.step);
+    // Below its step's weight (the configuration changed) it has yet to get there.
+    if step.pause && state.weight >= step.weight {
+        let waiting = State { phase: Phase::Paused, pause: Some(Pause::Approval), ..state.clone() };
+        return Transition::to(waiting, Reason::AwaitingApproval);
+    }
+    Transition::to(advance(spec, state, now), reason)
+}
+
+fn advance(spec: &Spec, state: &State, now: Timestamp) -> State {
+    match spec.after(state.weight) {
+        Some(index) => stand(spec, state, index, now),
+        None => end(state, Phase::Promoted, now),
+    }
+}
+
+/// At the beginning of the step at `index`.
+fn stand(spec: &Spec, state: &State, index: usize, now: Timestamp) -> State {
+    let weight = spec.step(index).weight;
+    State { phase: Phase::Progressing, pause: None, step: index, weight, step_started: now, ..state.clone() }
+}
+
+fn end(state: &State, phase: Phase, now: Timestamp) -> State {
+    let weight = if phase == Phase::Promoted { Ratio::ONE } else { Ratio::ZERO };
+    State { phase, pause: None, weight, ended: Some(now), ..state.clone() }
+}
+
+fn obey(spec: &Spec, state: &State, now: Timestamp, command: Command) -> State {
+    match command {
+        Command::Promote => end(state, Phase::Promoted, now),
+        Command::Abort => end(state, Phase::Aborted, now),
+        Command::Pause => State { phase: Phase::Paused, pause: Some(Pause::Asked), ..state.clone() },
+        Command::Resume if state.pause == Some(Pause::Approval) => advance(spec, state, now),
+        Command::Resume => stand(spec, state, spec.fitting(state.weight), now),
+        Command::SetWeight(weight) => State {
+            phase: Phase::Paused,
+            pause: Some(Pause::Weight),
+            step: spec.fitting(weight),
+            weight,
+            step_started: now,
+            ..state.clone()
+        },
+        Command::Retry => begin(spec, state.attempt.saturating_add(1), now),
+    }
+}

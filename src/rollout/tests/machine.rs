@@ -1,0 +1,227 @@
+use super::*;
+use crate::analysis::{Culprit, Hold};
+
+fn started(spec: &Spec) -> State {
+    start(spec, START).state
+}
+
+#[test]
+fn a_good_canary_goes_up_step_by_step_and_is_promoted() {
+    let spec = spec(vec![plain(1), plain(5), plain(50)]);
+    let mut state = started(&spec);
+    let mut weights = vec![state.weight];
+    for second in 1..=3 {
+        let transition = tick(&spec, &state, at(second), Verdict::Pass);
+        assert_eq!(transition.reason == Some(Reason::Healthy), second == 3);
+        state = transition.state;
+        weights.push(state.weight);
+    }
+    assert_eq!(weights, [Ratio::percent(1), Ratio::percent(5), Ratio::percent(50), Ratio::ONE]);
+    assert_eq!((state.phase, state.ended), (Phase::Promoted, Some(at(3))));
+}
+
+#[test]
+fn without_evidence_nothing_moves() {
+    let spec = spec(vec![plain(1), plain(5)]);
+    let state = started(&spec);
+    let transition = tick(&spec, &state, at(1_000_000), Verdict::Inconclusive);
+    assert_eq!(transition, Transition { state, reason: None });
+}
+
+#[test]
+fn before_the_last_step_the_evidence_for_the_next_weight_suffices() {
+    let spec = spec(vec![plain(1), plain(5)]);
+    let report = Report { next: Verdict::Pass, ..Report::default() };
+    let second = step(&spec, &started(&spec), at(1), Input::Tick { report: &report, checks: &[] }).state;
+    assert_eq!(second.weight, Ratio::percent(5));
+    let third = step(&spec, &second, at(2), Input::Tick { report: &report, checks: &[] });
+    assert_eq!(third.reason, None, "the last step needs the whole verdict");
+}
+
+#[test]
+fn a_convicted_canary_is_out_even_while_paused() {
+    let spec = spec(vec![plain(5)]);
+    let paused = command(&spec, &started(&spec), at(1), Command::Pause).state;
+    for state in [started(&spec), paused] {
+        let report = Report { culprit: Some(Culprit::Latency(80)), ..report(Verdict::Fail) };
+        let transition = step(&spec, &state, at(2), Input::Tick { report: &report, checks: &[] });
+        assert_eq!(transition.reason, Some(Reason::Convicted { culprit: Culprit::Latency(80) }));
+        assert_eq!((transition.state.phase, transition.state.weight), (Phase::Aborted, Ratio::ZERO));
+    }
+}
+
+#[test]
+fn a_failed_check_aborts_and_an_inconclusive_one_holds() {
+    let spec = spec(vec![plain(5)]);
+    let state = started(&spec);
+    let pass = report(Verdict::Pass);
+    let go = |verdict| step(&spec, &state, at(1), Input::Tick { report: &pass, checks: &[check(verdict)] });
+    assert_eq!(go(Verdict::Pass).state.phase, Phase::Promoted);
+    assert_eq!(go(Verdict::Inconclusive).reason, None);
+    let failed = go(Verdict::Fail);
+    assert_eq!(failed.state.phase, Phase::Aborted);
+    assert!(matches!(failed.reason, Some(Reason::CheckFailed { .. })));
+}
+
+#[test]
+fn at_least_is_waited_for_however_good_the_evidence() {
+    let spec = spec(vec![Step { at_least: Duration::from_secs(60), ..plain(5) }]);
+    let state = started(&spec);
+    assert_eq!(tick(&spec, &state, at(59), Verdict::Pass).reason, None);
+    assert_eq!(tick(&spec, &state, at(60), Verdict::Pass).reason, Some(Reason::Healthy));
+}
+
+#[test]
+fn a_clock_that_goes_backwards_passes_no_time() {
+    let spec = spec(vec![Step { at_least: Duration::from_secs(60), ..plain(5) }]);
+    let earlier = Timestamp::from_secs(START.as_secs() - 3600);
+    assert_eq!(tick(&spec, &started(&spec), earlier, Verdict::Pass).reason, None);
+}
+
+#[test]
+fn at_most_without_evidence_does_what_the_configuration_says() {
+    let step = Step { at_most: Some(Duration::from_secs(60)), ..plain(5) };
+    let end = |rule, second, hold| {
+        let spec = Spec { on_no_evidence: rule, ..spec(vec![step, plain(20)]) };
+        let report = Report { hold, ..Report::default() };
+        let input = Input::Tick { report: &report, checks: &[] };
+        super::step(&spec, &started(&spec), at(second), input).state
+    };
+    assert_eq!(end(OnNoEvidence::Abort, 59, None).phase, Phase::Progressing);
+    assert_eq!(end(OnNoEvidence::Abort, 60, None).phase, Phase::Aborted);
+    assert_eq!(end(OnNoEvidence::Hold, 60, None).weight, Ratio::percent(5));
+    assert_eq!(end(OnNoEvidence::Promote, 59, None).weight, Ratio::percent(5));
+    assert_eq!(end(OnNoEvidence::Promote, 60, None).weight, Ratio::percent(20));
+    let suspicious = end(OnNoEvidence::Promote, 60, Some(Hold::Suspicious));
+    assert_eq!(suspicious.weight, Ratio::percent(5), "evidence against it is not no evidence");
+}
+
+#[test]
+fn a_step_that_pauses_waits_for_approval_and_resume_goes_on() {
+    let spec = spec(vec![Step { pause: true, ..plain(5) }, plain(50)]);
+    let waiting = tick(&spec, &started(&spec), at(1), Verdict::Pass);
+    assert_eq!(waiting.reason, Some(Reason::AwaitingApproval));
+    let state = waiting.state;
+    assert_eq!((state.phase, state.pause, state.weight), (Phase::Paused, Some(Pause::Approval), Ratio::percent(5)));
+    assert_eq!(tick(&spec, &state, at(2), Verdict::Pass).reason, None, "it waits");
+    let resumed = command(&spec, &state, at(3), Command::Resume).state;
+    assert_eq!((resumed.phase, resumed.weight), (Phase::Progressing, Ratio::percent(50)));
+}
+
+#[test]
+fn approving_the_last_step_promotes() {
+    let spec = spec(vec![Step { pause: true, ..plain(5) }]);
+    let waiting = tick(&spec, &started(&spec), at(1), Verdict::Pass).state;
+    assert_eq!(command(&spec, &waiting, at(2), Command::Resume).state.phase, Phase::Promoted);
+}
+
+#[test]
+fn resuming_a_pause_that_somebody_asked_for_skips_no_step() {
+    let spec = spec(vec![Step { pause: true, ..plain(5) }, plain(50)]);
+    let paused = command(&spec, &started(&spec), at(1), Command::Pause).state;
+    let resumed = command(&spec, &paused, at(9), Command::Resume).state;
+    assert_eq!((resumed.weight, resumed.step_started), (Ratio::percent(5), at(9)));
+    assert_eq!(tick(&spec, &resumed, at(10), Verdict::Pass).reason, Some(Reason::AwaitingApproval));
+}
+
+#[test]
+fn a_weight_set_by_hand_holds_until_resumed_at_the_step_that_fits() {
+    let spec = spec(vec![plain(1), plain(5), plain(25)]);
+    let set = |percent| command(&spec, &started(&spec), at(1), Command::SetWeight(Ratio::percent(percent))).state;
+    let state = set(7);
+    assert_eq!((state.phase, state.weight, state.step), (Phase::Paused, Ratio::percent(7), 1));
+    assert_eq!(tick(&spec, &state, at(2), Verdict::Pass).reason, None);
+    let resume = |state| command(&spec, &state, at(3), Command::Resume).state.weight;
+    assert_eq!(resume(state), Ratio::percent(5));
+    assert_eq!(resume(set(0)), Ratio::percent(1));
+    assert_eq!(resume(set(100)), Ratio::percent(25));
+}
+
+#[test]
+fn promoted_is_final_and_aborted_until_a_retry() {
+    let spec = spec(vec![plain(1), plain(5)]);
+    let promoted = command(&spec, &started(&spec), at(1), Command::Promote).state;
+    let aborted = command(&spec, &started(&spec), at(1), Command::Abort).state;
+    let every = [Command::Promote, Command::Abort, Command::Pause, Command::Resume, Command::SetWeight(Ratio::ONE)];
+    for state in [&promoted, &aborted] {
+        for one in every {
+            assert_eq!(command(&spec, state, at(2), one).reason, None, "{one:?}");
+            assert!(permits(state, one).is_err());
+        }
+        assert_eq!(tick(&spec, state, at(2), Verdict::Fail).reason, None);
+        assert_eq!(tick(&spec, state, at(2), Verdict::Pass).reason, None);
+    }
+    assert_eq!(permits(&promoted, Command::Retry), Err(Refusal::Promoted));
+    let again = command(&spec, &aborted, at(3), Command::Retry).state;
+    assert_eq!((again.attempt, again.phase, again.weight), (2, Phase::Progressing, Ratio::percent(1)));
+    assert_eq!((again.started, again.ended), (at(3), None));
+}
+
+#[test]
+fn other_steps_never_raise_the_weight() {
+    let before = spec(vec![plain(1), plain(5), plain(25)]);
+    let state = State { step: 2, weight: Ratio::percent(25), ..started(&before) };
+    let fitted = |steps: Vec<Step>| reconcile(&spec(steps), &state, at(9));
+    assert_eq!(fitted(before.steps.clone()).reason, None);
+    let lower = fitted(vec![plain(2), plain(10), plain(50)]);
+    assert_eq!(lower.reason, Some(Reason::StepsChanged));
+    assert_eq!((lower.state.step, lower.state.weight, lower.state.step_started), (1, Ratio::percent(10), at(9)));
+    let inserted = fitted(vec![plain(1), plain(2), plain(5), plain(25), plain(50)]).state;
+    assert_eq!((inserted.step, inserted.weight, inserted.step_started), (3, Ratio::percent(25), START));
+    let above = fitted(vec![plain(30), plain(50)]).state;
+    assert_eq!((above.step, above.weight), (0, Ratio::percent(25)), "it stays below the first step");
+    let spec = spec(vec![plain(30), plain(50)]);
+    assert_eq!(tick(&spec, &above, at(10), Verdict::Pass).state.weight, Ratio::percent(30));
+}
+
+#[test]
+fn a_step_that_no_longer_pauses_no_longer_waits() {
+    let asks = spec(vec![Step { pause: true, ..plain(5) }, plain(50)]);
+    let waiting = tick(&asks, &started(&asks), at(1), Verdict::Pass).state;
+    assert_eq!(reconcile(&asks, &waiting, at(2)).reason, None);
+    let freed = reconcile(&spec(vec![plain(5), plain(50)]), &waiting, at(2)).state;
+    assert_eq!((freed.phase, freed.pause, freed.weight), (Phase::Progressing, None, Ratio::percent(5)));
+}
+
+#[test]
+fn another_rollout_starts_from_the_beginning() {
+    let old = spec(vec![plain(50)]);
+    let new = Spec { rollout: "v2>v3#".to_owned(), ..spec(vec![plain(1)]) };
+    let transition = reconcile(&new, &started(&old), at(5));
+    assert_eq!(transition, start(&new, at(5)));
+    assert_eq!(step(&new, &started(&old), at(5), Input::Tick { report: &report(Verdict::Fail), checks: &[] }).reason, None);
+}
+
+#[test]
+fn a_spec_without_steps_sends_nothing_and_promotes_nothing_by_itself() {
+    let spec = spec(Vec::new());
+    let state = started(&spec);
+    assert_eq!(state.weight, Ratio::ZERO);
+    let waiting = tick(&spec, &state, at(1), Verdict::Pass);
+    assert_eq!((waiting.state.phase, waiting.state.weight), (Phase::Paused, Ratio::ZERO));
+}
+
+#[test]
+fn every_label_is_listed_once_and_is_snake_case() {
+    let culprits = [Culprit::Errors, Culprit::Latency(5), Culprit::Route("/".to_owned())];
+    let convicted = culprits.into_iter().map(|culprit| Reason::Convicted { culprit });
+    let commands = [
+        Command::Promote,
+        Command::Abort,
+        Command::Pause,
+        Command::Resume,
+        Command::SetWeight(Ratio::ZERO),
+        Command::Retry,
+    ];
+    let commands = commands.into_iter().map(|command| Reason::Command { command, by: String::new() });
+    let mut labels: Vec<_> = convicted.chain(commands).map(|reason| reason.label()).collect();
+    let failed = Reason::CheckFailed { check: name("slo"), detail: String::new() };
+    let plain = [Reason::Started, Reason::StepPassed, Reason::Healthy, failed, Reason::NoEvidence];
+    labels.extend(plain.iter().map(Reason::label));
+    labels.extend([Reason::AwaitingApproval.label(), Reason::StepsChanged.label()]);
+    let mut listed = Reason::LABELS.to_vec();
+    labels.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(labels, listed);
+    assert!(labels.iter().all(|label| label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+}

@@ -1,0 +1,200 @@
+use super::*;
+use crate::analysis::{Culprit, Hold};
+use crate::stats::{Bounds, Tally};
+use crate::types::Span;
+
+/// Steps of 1%, 5%, 25% and 50%; the third waits for a human.
+fn shop() -> Spec {
+    spec(vec![plain(1), plain(5), Step { pause: true, ..plain(25) }, plain(50)])
+}
+
+fn standing(spec: &Spec, step: usize) -> State {
+    State { step, weight: spec.step(step).weight, ..start(spec, START).state }
+}
+
+fn scene<'a>(spec: &'a Spec, names: &'a [Name; 3], seen: (&'a Tally, &'a Tally), bounds: &'a Bounds) -> Scene<'a> {
+    Scene { release: &names[0], stable: &names[1], canary: &names[2], spec, seen, bounds }
+}
+
+fn names() -> [Name; 3] {
+    [name("shop"), name("shop-v1"), name("shop-v2")]
+}
+
+/// What is told of going to `state` for `reason`.
+fn told(spec: &Spec, from: u32, reason: Reason, state: &State, report: &Report) -> String {
+    let (names, bounds) = (names(), Bounds::default());
+    let mut slow = Tally { requests: 41, ..Tally::default() };
+    (slow.buckets[5], slow.buckets[8]) = (4, 37);
+    let mut fast = Tally { requests: 780, ..Tally::default() };
+    (fast.buckets[3], fast.buckets[19]) = (768, 12);
+    let scene = scene(spec, &names, (&fast, &slow), &bounds);
+    decision(&scene, Ratio::percent(from), &reason, state, report)
+}
+
+fn shown(spec: &Spec, state: &State, report: &Report, checks: &[CheckResult], seconds: u64) -> String {
+    let (names, bounds, tally) = (names(), Bounds::default(), Tally::default());
+    present(&scene(spec, &names, (&tally, &tally), &bounds), state, report, checks, at(seconds))
+}
+
+fn bad() -> Report {
+    Report { canary: (41, 9), stable: (780, 2), log_e: 4.7, log_e_limit: 100f64.ln(), ..report(Verdict::Fail) }
+}
+
+#[test]
+fn an_abort_tells_counts_rates_and_chance() {
+    let spec = shop();
+    let state = State { phase: Phase::Aborted, weight: Ratio::ZERO, ..standing(&spec, 1) };
+    let convicted = |culprit| told(&spec, 5, Reason::Convicted { culprit }, &state, &bad());
+    assert_eq!(
+        convicted(Culprit::Errors),
+        "aborted at 5%: shop-v2 failed 9 of 41 requests (22%), shop-v1 2 of 780 (0.3%); \
+         a difference like this comes up by chance in fewer than 1 in 100 releases"
+    );
+    assert_eq!(
+        convicted(Culprit::Latency(80)),
+        "aborted at 5%: 37 of 41 responses (90%) of shop-v2 took longer than 80ms, of shop-v1 12 of 780 (1.5%); \
+         a difference like this comes up by chance in fewer than 1 in 100 releases"
+    );
+    assert_eq!(
+        convicted(Culprit::Route("/cart".to_owned())),
+        "aborted at 5%: shop-v2 fails too often on route /cart; in all shop-v2 failed 9 of 41 requests (22%), \
+         shop-v1 2 of 780 (0.3%); a difference like this comes up by chance in fewer than 1 in 100 releases"
+    );
+    let failed = Reason::CheckFailed { check: name("slo"), detail: "0.2 is not below 0.1".to_owned() };
+    assert_eq!(
+        told(&spec, 5, failed, &state, &Report::default()),
+        "aborted at 5%: the check slo failed: 0.2 is not below 0.1"
+    );
+}
+
+#[test]
+fn the_way_up_is_told_with_what_was_seen() {
+    let spec = shop();
+    let good = Report {
+        canary: (1204, 0),
+        stable: (98_000, 120),
+        log_promote: 5.0,
+        log_promote_limit: 100f64.ln(),
+        ..report(Verdict::Pass)
+    };
+    let none = Report::default();
+    let second = standing(&spec, 1);
+    let started = told(&spec, 0, Reason::Started, &standing(&spec, 0), &none);
+    assert_eq!(started, "started: shop-v2 gets 1% of the traffic, step 1 of 4");
+    assert_eq!(
+        told(&spec, 1, Reason::StepPassed, &second, &good),
+        "shop-v2 goes from 1% to 5% (step 2 of 4): shop-v2 failed none of 1,204 requests, shop-v1 120 of 98,000 (0.1%)"
+    );
+    let waiting = State { phase: Phase::Paused, pause: Some(Pause::Approval), ..standing(&spec, 2) };
+    assert_eq!(
+        told(&spec, 25, Reason::AwaitingApproval, &waiting, &good),
+        "paused at 25%: step 3 of 4 has passed and waits for a human; \
+         `weir resume shop` goes on to 50%, `weir promote shop` to 100%"
+    );
+    let promoted = State { phase: Phase::Promoted, weight: Ratio::ONE, ..standing(&spec, 3) };
+    assert_eq!(
+        told(&spec, 50, Reason::Healthy, &promoted, &good),
+        "promoted: shop-v2 gets all traffic; shop-v2 failed none of 1,204 requests, shop-v1 120 of 98,000 (0.1%); \
+         a bad version gets this far in fewer than 1 in 100 releases"
+    );
+}
+
+#[test]
+fn commands_are_told_with_who_gave_them() {
+    let spec = shop();
+    let told = |from, command, state: &State| {
+        let reason = Reason::Command { command, by: "alice@laptop".to_owned() };
+        super::sentences::told(&spec, from, reason, state, &Report::default())
+    };
+    let at_5 = standing(&spec, 1);
+    let aborted = State { phase: Phase::Aborted, weight: Ratio::ZERO, ..at_5.clone() };
+    assert_eq!(
+        told(5, Command::Abort, &aborted),
+        "aborted by alice@laptop at 5%: shop-v2 gets no traffic any more"
+    );
+    let set = State { phase: Phase::Paused, weight: Ratio::percent(7), ..at_5.clone() };
+    assert_eq!(
+        told(5, Command::SetWeight(set.weight), &set),
+        "set from 5% to 7% by alice@laptop, and held there until resumed"
+    );
+    let again = State { attempt: 2, ..standing(&spec, 0) };
+    assert_eq!(
+        told(0, Command::Retry, &again),
+        "tried again by alice@laptop (attempt 2), with fresh evidence: shop-v2 gets 1% of the traffic, step 1 of 4"
+    );
+}
+
+#[test]
+fn the_present_says_what_is_awaited_and_for_how_long() {
+    let spec = shop();
+    let state = standing(&spec, 1);
+    let held = |hold, report: Report| shown(&spec, &state, &Report { hold: Some(hold), ..report }, &[], 60);
+    let few = Report { canary: (4, 0), eta: Some(Span::secs(890)), needed: Some(310), ..Report::default() };
+    assert_eq!(
+        held(Hold::MoreEvidence, few.clone()),
+        "at 5% (step 2 of 4): 4 canary responses, some 310 more needed; at this rate about 15 minutes to a decision"
+    );
+    assert_eq!(
+        held(Hold::NoCanaryTraffic, Report::default()),
+        "at 5% (step 2 of 4): shop-v2 gets no requests at the moment, so there is nothing to judge"
+    );
+    assert_eq!(
+        held(Hold::StableIll, Report { stable: (1000, 140), ..few.clone() }),
+        "at 5% (step 2 of 4): shop-v1 itself is ill (14% of its requests failed so far), \
+         so shop-v2 goes no further until it is well"
+    );
+    let suspicious =
+        Report { canary: (40, 3), stable: (760, 2), log_e: 3.1, culprit: Some(Culprit::Errors), ..Report::default() };
+    assert_eq!(
+        held(Hold::Suspicious, suspicious),
+        "at 5% (step 2 of 4): shop-v2 failed 3 of 40 requests (7.5%), shop-v1 2 of 760 (0.3%); there is some evidence \
+         against it because of its errors (by chance in fewer than 1 in 20 releases), too little to abort; \
+         40 canary responses"
+    );
+}
+
+#[test]
+fn the_present_says_when_the_evidence_is_there_and_something_else_is_not() {
+    let least = Step { at_least: Duration::from_secs(600), at_most: Some(Duration::from_secs(900)), ..plain(5) };
+    let spec = spec(vec![least, plain(50)]);
+    let state = standing(&spec, 0);
+    let pass = report(Verdict::Pass);
+    assert_eq!(
+        shown(&spec, &state, &pass, &[check(Verdict::Pass)], 360),
+        "at 5% (step 1 of 2): the evidence is there; this step lasts at least 10m, about 4 minutes more"
+    );
+    let waits = CheckResult { detail: "not asked yet".to_owned(), ..check(Verdict::Inconclusive) };
+    assert_eq!(
+        shown(&spec, &state, &pass, &[waits], 360),
+        "at 5% (step 1 of 2): the evidence is there; waiting for the check slo: not asked yet"
+    );
+    assert_eq!(
+        shown(&spec, &state, &Report::default(), &[], 900),
+        "at 5% (step 1 of 2): no canary response yet; atMost (15m) is over, and onNoEvidence is hold"
+    );
+}
+
+#[test]
+fn numbers_are_written_as_people_say_them() {
+    use crate::rollout::words::*;
+    let shares = [(0, 0), (0, 9), (9, 9), (9, 41), (2, 780), (1, 30), (3, 40), (1, 250_000), (9999, 10_000), (1, 100)];
+    let shown: Vec<_> = shares.iter().map(|&(part, whole)| percent(part, whole)).collect();
+    assert_eq!(shown, ["0%", "0%", "100%", "22%", "0.3%", "3.3%", "7.5%", "0.0004%", "over 99%", "1%"]);
+    assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+    let odds = [0.5, 0.7, 100f64.ln(), 4.7, 8.0, 60.0, f64::NEG_INFINITY, f64::NAN].map(one_in);
+    let odds: Vec<_> = odds.iter().map(|number| number.as_deref().unwrap_or("-")).collect();
+    assert_eq!(odds, ["-", "2", "100", "100", "2,000", "1,000,000,000", "-", "-"]);
+    let times = [0, 1, 59, 200, 890, 5 * 3600, 90 * 3600].map(|seconds| about(Duration::from_secs(seconds)));
+    assert_eq!(
+        times,
+        [
+            "about a second",
+            "about a second",
+            "about 59 seconds",
+            "about 3 minutes",
+            "about 15 minutes",
+            "about 5 hours",
+            "about 4 days"
+        ]
+    );
+}
