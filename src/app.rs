@@ -15,11 +15,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Access, AdminState, ListenerView, Published, ReloadRequest, Readiness, Shown};
+use crate::admin::{self, Access, AdminState, ListenerView, Published, Readiness, ReloadRequest, Shown};
 use crate::clock::{Clock, SystemClock};
 use crate::config::watch::{self, Watch};
 use crate::config::{self, Loaded, Problems};
-use crate::engine::{Control, Engine, StateDir};
+use crate::engine::{Control, Engine};
 use crate::health::probe;
 use crate::proxy::{self, Workers};
 use crate::snapshot::{Current, Leaves};
@@ -73,14 +73,15 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     report_warnings(&compiled.warnings);
     let current = Arc::new(Current::new(compiled.snapshot));
 
-    let state_dir = StateDir::open(&options.state_dir)?;
-    let (mut engine, control) = Engine::open(state_dir, clock.clone(), leaves.failed.clone())?;
+    let mut engine = Engine::open(&options.state_dir, clock.clone())?;
     engine.restore(&current.load());
+    let control = engine.control();
 
     let admin_at = config::admin(&loaded);
     let access = Arc::new(Access::open(admin_at.address, admin_at.token_file.as_deref())?);
-    let socket = std::net::TcpListener::bind(admin_at.address)
-        .with_context(|| format!("cannot listen on {} for the admin API: set admin.address in the configuration", admin_at.address))?;
+    let socket = std::net::TcpListener::bind(admin_at.address).with_context(|| {
+        format!("cannot listen on {} for the admin API: set admin.address in the configuration", admin_at.address)
+    })?;
     socket.set_nonblocking(true)?;
     let admin = socket.local_addr()?;
     let workers = Workers::start(proxy::Options {
@@ -121,7 +122,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         access,
         reload: reload.clone(),
     };
-    tasks.spawn(engine.run(current.clone(), stop.clone()));
+    tasks.spawn(engine.run(current.clone(), leaves.failed.clone(), stop.clone()));
     tasks.spawn(probe::run(current.clone(), fastrand::Rng::new(), stop.clone()));
     tasks.spawn(admin::serve(tokio::net::TcpListener::from_std(socket)?, state, stop.clone()));
     tasks.spawn(follow(follower, reloads, freeze.clone(), handed_back));
@@ -227,7 +228,8 @@ impl Follower {
         let loaded = config::load(&self.path).map_err(|problems| problems.to_string())?;
         let resolved = self.resolver.resolve(config::hosts(&loaded.file)).await;
         let generation = self.current.load().generation + 1;
-        let compiled = config::compile(&loaded, &self.leaves, &resolved, generation).map_err(|problems| problems.to_string())?;
+        let compiled =
+            config::compile(&loaded, &self.leaves, &resolved, generation).map_err(|problems| problems.to_string())?;
         let change = self.workers.prepare(&compiled.snapshot.listeners).map_err(|error| error.to_string())?;
         report_warnings(&compiled.warnings);
         self.current.store(compiled.snapshot);
@@ -254,7 +256,7 @@ impl Follower {
 
     /// A new picture is in force: tells who follows it, and forgets what only the old one had.
     async fn settle(&self) {
-        self.control.reloaded().await;
+        self.control.reloaded();
         self.leaves.prune();
     }
 }

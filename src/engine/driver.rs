@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::checks::{Answer, ask};
 use super::control::{CommandError, Control, Desk, Request};
 use super::journal::Journal;
+use super::state_dir::StateDir;
 use super::status::status;
 use super::tracked::Tracked;
-use super::state_dir::StateDir;
 use super::{JournalEntry, ReleaseStatus, StateError};
 use crate::analysis::Verdict;
 use crate::clock::Clock;
@@ -220,7 +220,8 @@ impl Engine {
         let report = tracked.evidence.report.clone();
         let message = rollout::decision(&tracked.scene(), from, &reason, &state, &report);
         let (stable, canary) = (release.stable.name.clone(), release.canary.name.clone());
-        let entry = JournalEntry { time: now, release: name.clone(), stable, canary, reason, from, state, report, message };
+        let entry =
+            JournalEntry { time: now, release: name.clone(), stable, canary, reason, from, state, report, message };
         let cautious = matches!(entry.state.phase, Phase::Paused | Phase::Aborted) && entry.state.weight == from;
         if entry.state.weight < from || (cautious && tracked.last.is_some()) {
             self.journal.note(entry.clone());

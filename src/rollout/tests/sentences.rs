@@ -108,10 +108,7 @@ fn commands_are_told_with_who_gave_them() {
     };
     let at_5 = standing(&spec, 1);
     let aborted = State { phase: Phase::Aborted, weight: Ratio::ZERO, ..at_5.clone() };
-    assert_eq!(
-        told(5, Command::Abort, &aborted),
-        "aborted by alice@laptop at 5%: shop-v2 gets no traffic any more"
-    );
+    assert_eq!(told(5, Command::Abort, &aborted), "aborted by alice@laptop at 5%: shop-v2 gets no traffic any more");
     let set = State { phase: Phase::Paused, weight: Ratio::percent(7), ..at_5.clone() };
     assert_eq!(
         told(5, Command::SetWeight(set.weight), &set),
