@@ -10,6 +10,7 @@ mod hypotheses;
 mod interval;
 mod judge;
 mod line;
+mod numeric;
 mod policy;
 mod proof;
 mod report;
