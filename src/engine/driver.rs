@@ -114,7 +114,7 @@ impl Engine {
     }
 
     /// A second has passed: all releases are looked at.
-    fn second(&mut self) {
+    pub(super) fn second(&mut self) {
         let now = self.clock.now();
         self.journal.settle();
         let names: Vec<Name> = self.tracked.keys().cloned().collect();
@@ -136,7 +136,7 @@ impl Engine {
     }
 
     /// Ends the second early where it convicts already.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let now = self.clock.now();
         let convicted: Vec<Name> =
             self.tracked.iter().filter(|(_, tracked)| tracked.convicts()).map(|(name, _)| name.clone()).collect();
@@ -170,7 +170,7 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
+    pub(super) fn command(&mut self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
         let now = self.clock.now();
         let unknown = || CommandError::Unknown(release.to_owned());
         let (name, tracked) = self.tracked.iter_mut().find(|(name, _)| name.as_str() == release).ok_or_else(unknown)?;
