@@ -19,7 +19,7 @@ use crate::admin::{self, Access, AdminState, ListenerView, Published, ReloadRequ
 use crate::clock::{Clock, SystemClock};
 use crate::config::watch::{self, Watch};
 use crate::config::{self, Loaded, Problems};
-use crate::engine::{Control, Engine};
+use crate::engine::{Control, Engine, StateDir};
 use crate::health::probe;
 use crate::proxy::{self, Workers};
 use crate::snapshot::{Current, Leaves};
@@ -73,9 +73,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     report_warnings(&compiled.warnings);
     let current = Arc::new(Current::new(compiled.snapshot));
 
-    let mut engine = Engine::open(&options.state_dir, clock.clone())?;
+    let state_dir = StateDir::open(&options.state_dir)?;
+    let (mut engine, control) = Engine::open(state_dir, clock.clone(), leaves.failed.clone())?;
     engine.restore(&current.load());
-    let control = engine.control();
 
     let admin_at = config::admin(&loaded);
     let access = Arc::new(Access::open(admin_at.address, admin_at.token_file.as_deref())?);
@@ -95,7 +95,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (reload, reloads) = mpsc::channel(8);
     let (handed_back, handed) = oneshot::channel();
     let (stop, freeze, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-    let metrics = Arc::new(Metrics::new(current.clone(), leaves.clone()));
+    let decided = control.clone();
+    let metrics = Arc::new(Metrics::new(current.clone(), leaves.clone(), move || decided.transitions()));
     let readiness = Arc::<Readiness>::default();
     let listeners = workers.addresses();
     let follower = Follower {
@@ -120,7 +121,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         access,
         reload: reload.clone(),
     };
-    tasks.spawn(engine.run(current.clone(), leaves.failed.clone(), stop.clone()));
+    tasks.spawn(engine.run(current.clone(), stop.clone()));
     tasks.spawn(probe::run(current.clone(), fastrand::Rng::new(), stop.clone()));
     tasks.spawn(admin::serve(tokio::net::TcpListener::from_std(socket)?, state, stop.clone()));
     tasks.spawn(follow(follower, reloads, freeze.clone(), handed_back));
@@ -199,7 +200,7 @@ async fn follow(
             () = freeze.cancelled() => break,
             () = follower.watch.changed() => drop(follower.reload().await),
             Some(answer) = requests.recv() => drop(answer.send(follower.reload().await)),
-            resolved = follower.resolver.changed() => follower.readdress(&resolved),
+            resolved = follower.resolver.changed() => follower.readdress(&resolved).await,
         }
     }
     let _ = handed_back.send(follower.workers);
@@ -234,26 +235,26 @@ impl Follower {
         self.watch.follow(watch::files(&loaded));
         self.shown.store(Arc::new(shown(&loaded, &self.workers)));
         self.loaded = loaded;
-        self.settle();
+        self.settle().await;
         Ok(generation)
     }
 
     /// Puts new addresses of the same configuration in force.
-    fn readdress(&mut self, resolved: &config::Resolved) {
+    async fn readdress(&mut self, resolved: &config::Resolved) {
         let generation = self.current.load().generation + 1;
         match config::compile(&self.loaded, &self.leaves, resolved, generation) {
             Ok(compiled) => {
                 tracing::info!(generation, "addresses of backends have changed");
                 self.current.store(compiled.snapshot);
-                self.settle();
+                self.settle().await;
             }
             Err(problems) => tracing::error!("new addresses of backends cannot be put in force:\n{problems}"),
         }
     }
 
     /// A new picture is in force: tells who follows it, and forgets what only the old one had.
-    fn settle(&self) {
-        self.control.reloaded();
+    async fn settle(&self) {
+        self.control.reloaded().await;
         self.leaves.prune();
     }
 }
@@ -261,7 +262,7 @@ impl Follower {
 /// What the control surface shows of a configuration.
 fn shown(loaded: &Loaded, workers: &Workers) -> Shown {
     let listeners = workers.addresses().into_iter().map(|(name, address)| ListenerView { name, address }).collect();
-    Shown { effective: config::redacted(&loaded.file), listeners }
+    Shown { effective: config::in_force(&loaded.file), listeners }
 }
 
 /// What is odd, but does not stand in the way.

@@ -36,7 +36,7 @@ pub(super) struct Attempts<'a> {
 }
 
 /// A response head that is to be passed on, and what keeps its endpoint busy until the body has ended.
-pub(super) struct Answer {
+pub(super) struct Answered {
     /// The response.
     pub(super) response: Response<UpstreamBody>,
     /// Whether its trailers have a say.
@@ -47,7 +47,7 @@ pub(super) struct Answer {
 
 /// What an attempt gave.
 struct Tried {
-    result: Result<Answer, Fault>,
+    result: Result<Answered, Fault>,
     sent: Sent,
     connection: Connection,
 }
@@ -57,7 +57,7 @@ impl Attempts<'_> {
     ///
     /// # Errors
     /// The last attempt's fault, or the client's own.
-    pub(super) async fn run(&self, choice: Choice) -> Result<Answer, Fault> {
+    pub(super) async fn run(&self, choice: Choice) -> Result<Answered, Fault> {
         let assigned = choice.assigned;
         let mut to = Destination {
             slot: choice.slot,
@@ -115,7 +115,7 @@ impl Attempts<'_> {
                 in_flight.answered(now);
                 self.exchange.note(|account| account.attempt_answered(response.status(), now));
                 let semantics = self.outgoing.semantics;
-                let result = Ok(Answer { response, semantics, in_flight });
+                let result = Ok(Answered { response, semantics, in_flight });
                 Ok(Tried { result, sent: Sent::Maybe, connection: Connection::Fresh })
             }
             Err(error) => {
@@ -184,7 +184,7 @@ impl Attempts<'_> {
         self.judge_endpoint(&to.backend, to, sign);
     }
 
-    fn head_outcome(&self, answer: &Answer) -> Outcome {
+    fn head_outcome(&self, answer: &Answered) -> Outcome {
         let Some(release) = self.release() else { return Outcome::Success };
         let head = release.failures.classify_head(answer.response.status(), answer.semantics);
         match (head, grpc_status_in_head(answer.semantics, answer.response.headers())) {
@@ -236,7 +236,7 @@ impl Attempts<'_> {
     }
 }
 
-impl Answer {
+impl Answered {
     /// How the end of the body is to be read: a gRPC status in the head has said it all.
     pub(super) fn closing_semantics(&self) -> Semantics {
         match grpc_status_in_head(self.semantics, self.response.headers()) {

@@ -233,5 +233,3 @@ fn hash_of(key: ClientKey) -> u64 {
     hash(key.to_string().as_bytes())
 }
 
-#[cfg(test)]
-mod tests;

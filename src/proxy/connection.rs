@@ -1,33 +1,36 @@
 //! One client connection: TLS, which HTTP is spoken, and when it ends.
 //!
-//! hyper reads and writes; this watches. One timer for each connection asks now and then what is due, so that neither a
-//! request nor its end sets or moves a timer.
+//! HTTP/1 is weir's own ([`super::http1`]), HTTP/2 is hyper's. Both give the same handler the same requests.
 
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, StatusCode, Version};
-use hyper::body::Incoming;
+use http::{Request, Response, Version};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::account;
+use super::download::Download;
 use super::handle::handle;
-use super::io::{ClientIo, Transport, Wire};
+use super::http1::{self, Answer, RequestBody, Service, Settings};
+use super::incoming::Incoming;
 use super::limit::Permit;
+use super::respond;
+use super::transport::{ClientIo, Transport};
 use super::view::{Listening, View};
 use super::worker::{LocalExecutor, Worker};
 use crate::clock;
+use crate::http1::Http1Error;
+use crate::http1::head::Limits;
+use crate::outcome::Fault;
 use crate::snapshot::ClientPolicy;
 
 /// A connection, as its exchanges see it.
@@ -40,34 +43,9 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The name the client asked for by TLS; `None` for plain text, empty when it asked for none.
     pub(super) tls: Option<Box<str>>,
-    wire: Arc<Wire>,
-    version: Cell<Version>,
     in_flight: Cell<usize>,
     idle_since: Cell<Duration>,
-    stage: Cell<Stage>,
-    killed: Notify,
     _permit: Permit,
-}
-
-/// Whether a connection takes further requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// It does.
-    Open,
-    /// The next response says that it is the last. Those that are idle end soon.
-    Closing,
-    /// hyper has been told to end it.
-    Told,
-}
-
-/// What is to be done with a connection now.
-enum Due {
-    /// Nothing, until then.
-    Later(Duration),
-    /// Let it end in an orderly way.
-    Finish,
-    /// Drop it.
-    Drop,
 }
 
 /// Serves one connection until it ends.
@@ -81,34 +59,22 @@ pub(super) async fn serve(
     // Small answers must not wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     let view = listening.view(&worker.current);
-    let policy = &view.snapshot.client;
-    let wire = Arc::new(Wire::default());
-    wire.head_begins();
     let closed = async {
         listening.closing.cancelled().await;
         tokio::time::sleep(LAST_WORDS).await;
     };
     let opened = tokio::select! {
-        opened = open(&view, stream, &wire) => opened,
+        opened = Box::pin(open(&view, stream)) => opened,
         () = closed => None,
     };
     let Some(Opened { io, tls, version }) = opened else { return };
-    let connection = Rc::new(Connection {
-        worker,
-        listening,
-        peer,
-        tls,
-        wire,
-        version: Cell::new(version),
-        in_flight: Cell::new(0),
-        idle_since: Cell::new(clock::uptime()),
-        stage: Cell::new(Stage::Open),
-        killed: Notify::new(),
-        _permit: permit,
-    });
+    let (in_flight, idle_since) = (Cell::new(0), Cell::new(clock::uptime()));
+    worker.serves();
+    let connection = Rc::new(Connection { worker, listening, peer, tls, in_flight, idle_since, _permit: permit });
+    let policy = &view.snapshot.client;
     match version {
-        Version::HTTP_2 => serve_h2(connection, io, policy).await,
-        _ => serve_h1(connection, io, policy).await,
+        Version::HTTP_2 => Box::pin(serve_http2(connection, io, policy)).await,
+        _ => serve_http1(connection, io, policy).await,
     }
 }
 
@@ -120,13 +86,13 @@ struct Opened {
 }
 
 /// Shakes hands, and finds out which HTTP is spoken; `None` when the client fails to, or takes too long.
-async fn open(view: &View, mut stream: TcpStream, wire: &Arc<Wire>) -> Option<Opened> {
+async fn open(view: &View, mut stream: TcpStream) -> Option<Opened> {
     let policy = &view.snapshot.client;
     let Some(config) = view.listener()?.tls.clone() else {
         let mut ahead = [0; PREFACE.len()];
         let count = timeout(policy.header, read_ahead(&mut stream, &mut ahead)).await.ok()?.ok()?;
         let version = if ahead == *PREFACE { Version::HTTP_2 } else { Version::HTTP_11 };
-        let io = ClientIo::new(Transport::Plain(stream), wire.clone(), &ahead[..count]);
+        let io = ClientIo::new(Transport::Plain(stream), &ahead[..count]);
         return (count > 0).then_some(Opened { io, tls: None, version });
     };
     let handshake = TlsAcceptor::from(config).accept(stream);
@@ -134,7 +100,7 @@ async fn open(view: &View, mut stream: TcpStream, wire: &Arc<Wire>) -> Option<Op
     let session = stream.get_ref().1;
     let version = if session.alpn_protocol() == Some(b"h2") { Version::HTTP_2 } else { Version::HTTP_11 };
     let tls = Some(session.server_name().unwrap_or_default().into());
-    let io = ClientIo::new(Transport::Tls(Box::new(stream)), wire.clone(), &[]);
+    let io = ClientIo::new(Transport::Tls(Box::new(stream)), &[]);
     Some(Opened { io, tls, version })
 }
 
@@ -151,49 +117,59 @@ async fn read_ahead(stream: &mut TcpStream, ahead: &mut [u8; PREFACE.len()]) -> 
     Ok(count)
 }
 
-async fn serve_h1(connection: Rc<Connection>, io: ClientIo, policy: &ClientPolicy) {
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder
-        .max_header_size(policy.header_bytes)
-        .max_buf_size(policy.header_bytes.saturating_mul(2).max(LEAST_BUFFER))
-        .header_read_timeout(None);
-    if policy.header_count != HYPERS_HEADER_COUNT {
-        builder.max_headers(policy.header_count);
+async fn serve_http1(connection: Rc<Connection>, io: ClientIo, policy: &ClientPolicy) {
+    let settings = Settings {
+        limits: Limits { bytes: policy.header_bytes, fields: policy.header_count },
+        header: policy.header,
+        keep_alive: policy.keep_alive,
+        write: WRITE_PATIENCE,
+    };
+    let deadline = connection.listening.watch.deadline();
+    // The error of a client's connection is the client's business.
+    let _ = http1::serve(io, Rc::new(settings), deadline, Http1(connection)).await;
+}
+
+/// Answers the requests of a connection that speaks HTTP/1.
+struct Http1(Rc<Connection>);
+
+impl Service for Http1 {
+    type Body = Download;
+
+    async fn call(&self, request: Request<RequestBody>) -> Answer<Download> {
+        handle(self.0.clone(), request.map(Incoming::Http1)).await
     }
-    let handler = connection.clone();
-    let service = service_fn(move |request| answer(handler.clone(), request));
-    let serving = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    let result = connection.clone().watch(serving.as_mut(), |serving| serving.graceful_shutdown()).await;
-    if let Some(Err(error)) = result {
-        connection.count_refused(&error);
+
+    fn refuse(&self, error: Http1Error) -> Response<Download> {
+        let fault = match error {
+            Http1Error::TooLarge | Http1Error::TooMany => Fault::HeadersTooLarge,
+            _ => Fault::BadRequest,
+        };
+        if let Some(traffic) = self.0.view().unrouted() {
+            account::count_refused(traffic.of(self.0.worker.index), fault.status());
+        }
+        respond::to_nobody(fault)
     }
 }
 
-async fn serve_h2(connection: Rc<Connection>, io: ClientIo, policy: &ClientPolicy) {
+async fn serve_http2(connection: Rc<Connection>, io: ClientIo, policy: &ClientPolicy) {
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor(connection.worker.clone()));
     builder
-        .timer(hyper_util::rt::TokioTimer::new())
+        .timer(TokioTimer::new())
         .max_concurrent_streams(policy.http2_streams)
-        .initial_stream_window_size(H2_STREAM_WINDOW)
-        .initial_connection_window_size(H2_CONNECTION_WINDOW)
-        .max_send_buf_size(H2_SEND_BUFFER)
-        .max_pending_accept_reset_streams(H2_RESETS)
-        .max_local_error_reset_streams(H2_RESETS)
-        .keep_alive_interval(H2_PING)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
+        .max_send_buf_size(HTTP2_SEND_BUFFER)
+        .max_pending_accept_reset_streams(HTTP2_RESETS)
+        .max_local_error_reset_streams(HTTP2_RESETS)
+        .keep_alive_interval(HTTP2_PING)
         .max_header_list_size(u32::try_from(policy.header_bytes).unwrap_or(u32::MAX));
     let handler = connection.clone();
-    let service = service_fn(move |request| answer(handler.clone(), request));
-    let serving = builder.serve_connection(TokioIo::new(io), service);
-    let mut serving = std::pin::pin!(serving);
-    let _ = connection.watch(serving.as_mut(), |serving| serving.graceful_shutdown()).await;
-}
-
-async fn answer(
-    connection: Rc<Connection>,
-    request: Request<Incoming>,
-) -> Result<http::Response<super::download::Download>, Infallible> {
-    Ok(handle(connection, request).await)
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let answer = handle(handler.clone(), request.map(Incoming::Http2));
+        async move { Ok::<_, Infallible>(answer.await.response) }
+    });
+    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
+    connection.watch_http2(serving.as_mut(), |serving| serving.graceful_shutdown()).await;
 }
 
 impl Connection {
@@ -202,146 +178,86 @@ impl Connection {
         self.listening.view(&self.worker.current)
     }
 
-    /// What is spoken.
-    pub(super) fn version(&self) -> Version {
-        self.version.get()
-    }
-
     /// `http` or `https`.
     pub(super) fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// A request's head is whole.
+    /// An exchange begins.
     pub(super) fn exchange_begins(&self) {
-        self.wire.head_ends();
         self.in_flight.set(self.in_flight.get() + 1);
     }
 
-    /// An exchange is over. What was read since its head was its body.
+    /// An exchange is over.
     pub(super) fn exchange_ends(&self) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.idle_since.set(clock::uptime());
-        self.wire.head_ends();
     }
 
-    /// The request body was not read to its end, and will not be.
-    pub(super) fn leaves_body(&self) {
-        if self.version() < Version::HTTP_2 {
-            self.wire.expect_leftovers();
-        }
-    }
-
-    /// Whether the response that is about to be sent is the last on this connection.
-    pub(super) fn is_closing(&self) -> bool {
-        self.stage.get() != Stage::Open
-    }
-
-    /// Drops the connection, with all that is under way on it.
-    pub(super) fn kill(&self) {
-        self.killed.notify_one();
-    }
-
-    /// Drives `serving` to its end; `None` when it was dropped before.
-    async fn watch<F, E>(
-        self: Rc<Self>,
-        mut serving: Pin<&mut F>,
-        finish: impl Fn(Pin<&mut F>),
-    ) -> Option<Result<(), E>>
+    /// Drives `serving` to its end: its own, or an orderly one when it was idle for too long or the listener closes.
+    ///
+    /// The timer is not set anew by requests; when it rings, it is looked up how long the connection has been idle.
+    async fn watch_http2<F>(&self, mut serving: Pin<&mut F>, finish: impl Fn(Pin<&mut F>))
     where
-        F: Future<Output = Result<(), E>>,
+        F: Future<Output = hyper::Result<()>>,
     {
-        let mut alarm = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        let keep_alive = self.view().snapshot.client.keep_alive;
+        let mut alarm = std::pin::pin!(tokio::time::sleep(keep_alive));
+        let mut told = false;
         loop {
             tokio::select! {
                 biased;
-                result = serving.as_mut() => return Some(result),
-                () = self.killed.notified() => return None,
-                () = self.listening.closing.cancelled(), if self.stage.get() == Stage::Open => {
-                    self.stage.set(Stage::Closing);
-                    self.idle_since.set(clock::uptime());
-                    // HTTP/2 can say "no more" without a race; HTTP/1 cannot take back a connection that is idle.
-                    if self.version() == Version::HTTP_2 {
-                        finish(serving.as_mut());
-                        self.stage.set(Stage::Told);
-                    }
-                    alarm.as_mut().reset(Instant::now());
+                _ = serving.as_mut() => return,
+                () = self.listening.closing.cancelled(), if !told => {
+                    told = true;
+                    finish(serving.as_mut());
+                    alarm.as_mut().reset(Instant::now() + LAST_WORDS);
                 }
-                () = alarm.as_mut() => match self.due(clock::uptime()) {
-                    Due::Later(wait) => alarm.as_mut().reset(Instant::now() + wait),
-                    Due::Drop => return None,
-                    Due::Finish => {
-                        self.stage.set(Stage::Told);
-                        finish(serving.as_mut());
-                        alarm.as_mut().reset(Instant::now() + LAST_WORDS);
+                () = alarm.as_mut() => {
+                    let limit = if told { LAST_WORDS } else { keep_alive };
+                    let left = (self.idle_since.get() + limit).saturating_sub(clock::uptime());
+                    match (self.in_flight.get(), left.is_zero()) {
+                        (0, true) if told => return,
+                        (0, true) => {
+                            told = true;
+                            finish(serving.as_mut());
+                            alarm.as_mut().reset(Instant::now() + LAST_WORDS);
+                        }
+                        (0, false) => alarm.as_mut().reset(Instant::now() + left),
+                        _ => alarm.as_mut().reset(Instant::now() + limit),
                     }
-                },
+                }
             }
         }
     }
+}
 
-    /// What is to be done at `now`. Looks again at least every time for a head: so a head that began after one look is due
-    /// no earlier than the next.
-    fn due(&self, now: Duration) -> Due {
-        let view = self.view();
-        let policy = &view.snapshot.client;
-        if self.in_flight.get() > 0 {
-            return Due::Later(if self.is_closing() { LAST_WORDS } else { policy.header });
-        }
-        if self.stage.get() == Stage::Told {
-            return Due::Drop;
-        }
-        let left = |since: Duration, limit: Duration| (since + limit).saturating_sub(now);
-        if self.version() < Version::HTTP_2
-            && let Some(since) = self.wire.head_since()
-        {
-            let left = left(since, policy.header);
-            return if left.is_zero() { Due::Drop } else { Due::Later(left) };
-        }
-        let limit = if self.is_closing() { LAST_WORDS } else { policy.keep_alive };
-        let left = left(self.idle_since.get(), limit);
-        if left.is_zero() { Due::Finish } else { Due::Later(left.min(policy.header).max(SHORTEST_LOOK)) }
-    }
-
-    /// hyper has refused a head by itself: it counts where requests without a route do.
-    fn count_refused(&self, error: &hyper::Error) {
-        let status = match (error.is_parse_too_large(), error.is_parse()) {
-            (true, _) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            (false, true) => StatusCode::BAD_REQUEST,
-            (false, false) => return,
-        };
-        if let Some(traffic) = self.view().unrouted() {
-            account::count_refused(traffic.of(self.worker.index), status);
-        }
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.worker.served();
     }
 }
 
 /// What a client sends first when it speaks HTTP/2 from the start (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The smallest buffer that hyper takes.
-const LEAST_BUFFER: usize = 8192;
-
-/// hyper parses up to this many fields without an allocation; setting even the same number costs one for each request.
-const HYPERS_HEADER_COUNT: usize = 100;
+/// How long a client may take nothing of what is written to it.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a stream may send ahead of its reader: the specification's own default.
-const H2_STREAM_WINDOW: u32 = 64 * 1024 - 1;
+const HTTP2_STREAM_WINDOW: u32 = 64 * 1024 - 1;
 
 /// What all streams of a connection may send ahead: 16 full streams, so that a few slow ones do not stop the rest.
-const H2_CONNECTION_WINDOW: u32 = 1024 * 1024;
+const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// What is kept for a stream whose client does not read. hyper's default of 400 KiB times 100 streams is 40 MiB a client.
-const H2_SEND_BUFFER: usize = 64 * 1024;
+const HTTP2_SEND_BUFFER: usize = 64 * 1024;
 
 /// After this many streams that were reset at once (rapid reset, MadeYouReset) the connection is ended.
-const H2_RESETS: usize = 20;
+const HTTP2_RESETS: usize = 20;
 
-/// How often a client that has streams open is asked whether it is still there.
-const H2_PING: Duration = Duration::from_secs(20);
+/// How often a client is asked whether it is still there.
+const HTTP2_PING: Duration = Duration::from_secs(20);
 
 /// On the way down: how long an idle connection may still send a request, which a client may have on the way at this moment.
-const LAST_WORDS: Duration = Duration::from_millis(500);
-
-/// The timer's own grain.
-const SHORTEST_LOOK: Duration = Duration::from_millis(1);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);

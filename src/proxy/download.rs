@@ -11,8 +11,15 @@ use super::exchange::Ticket;
 use crate::outcome::{Fault, Outcome, Semantics};
 use crate::upstream::{BodyError, UpstreamBody};
 
-/// A response body, with the exchange that it ends; none of either after a switch of protocols.
-pub(super) struct Download(Option<Passing>);
+/// A response body.
+pub(super) struct Download(Carrier);
+
+enum Carrier {
+    /// Ends its exchange.
+    Exchange(Passing),
+    /// Belongs to none: perhaps a text.
+    Loose(Option<Bytes>),
+}
 
 struct Passing {
     ticket: Ticket,
@@ -47,7 +54,15 @@ impl Payload {
 impl Download {
     /// No body; the exchange is somebody else's.
     pub(super) fn empty() -> Self {
-        Self(None)
+        Self(Carrier::Loose(None))
+    }
+
+    /// A text that belongs to no exchange.
+    pub(super) fn text(payload: Payload) -> Self {
+        match payload {
+            Payload::Local(text) => Self(Carrier::Loose(Some(text))),
+            Payload::Upstream(..) => Self::empty(),
+        }
     }
 
     /// Passes `payload` on. Where `ends_with_head` says so, no body follows whatever the payload is.
@@ -65,7 +80,7 @@ impl Download {
         if ends_with_head || matches!(passing.source, Source::Done) {
             passing.whole();
         }
-        Self(Some(passing))
+        Self(Carrier::Exchange(passing))
     }
 }
 
@@ -112,7 +127,7 @@ impl Passing {
             Some((Poll::Ready(Some(Ok(frame))), ended)) => {
                 let count = frame.data_ref().map_or(0, Bytes::len);
                 self.ticket.note(|account| account.sent += count as u64);
-                self.ticket.watch.download_moved();
+                self.ticket.still.download_moved();
                 if let Some(trailers) = frame.trailers_ref() {
                     self.trailers(trailers);
                 }
@@ -128,13 +143,13 @@ impl Passing {
                 Poll::Ready(None)
             }
             Some((Poll::Pending, _)) => {
-                self.ticket.watch.download_awaited();
+                self.ticket.still.download_awaited();
                 match self.ticket.poll_given_up(cx) {
                     Poll::Ready(fault) => self.break_off(fault),
                     Poll::Pending => Poll::Pending,
                 }
             }
-            None => self.break_off(self.ticket.watch.fault().unwrap_or(Fault::ClientTimeout)),
+            None => self.break_off(self.ticket.still.fault().unwrap_or(Fault::ClientTimeout)),
         }
     }
 }
@@ -144,7 +159,10 @@ impl Body for Download {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(passing) = &mut self.0 else { return Poll::Ready(None) };
+        let passing = match &mut self.0 {
+            Carrier::Exchange(passing) => passing,
+            Carrier::Loose(text) => return Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+        };
         match std::mem::replace(&mut passing.source, Source::Done) {
             Source::Done => Poll::Ready(None),
             Source::Local(text) => {
@@ -161,11 +179,17 @@ impl Body for Download {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.as_ref().is_none_or(|passing| matches!(passing.source, Source::Done))
+        match &self.0 {
+            Carrier::Exchange(passing) => matches!(passing.source, Source::Done),
+            Carrier::Loose(text) => text.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let Some(passing) = &self.0 else { return SizeHint::with_exact(0) };
+        let passing = match &self.0 {
+            Carrier::Exchange(passing) => passing,
+            Carrier::Loose(text) => return SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+        };
         match &passing.source {
             Source::Done => SizeHint::with_exact(0),
             Source::Local(text) => SizeHint::with_exact(text.len() as u64),

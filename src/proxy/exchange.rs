@@ -8,12 +8,12 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio::time::{Instant, Sleep};
 
 use super::access_log::Entry;
@@ -21,7 +21,8 @@ use super::account::{Account, Destination};
 use super::connection::Connection;
 use super::evidence::{Evidence, Settled};
 use super::view::View;
-use super::watch::Watch;
+use super::upload::Upload;
+use super::standstill::Standstill;
 use crate::balancer::InFlight;
 use crate::clock;
 use crate::outcome::{Fault, Outcome};
@@ -37,7 +38,7 @@ pub(super) struct Exchange {
     /// When its head was whole, as uptime.
     pub(super) began: Duration,
     /// Whether it stands still.
-    pub(super) watch: Watch,
+    pub(super) still: Standstill,
     /// The response body while it is passed on. Here, so that a client that stops reading cannot keep it.
     pub(super) payload: RefCell<Option<UpstreamBody>>,
     place: Cell<usize>,
@@ -48,6 +49,7 @@ pub(super) struct Exchange {
     entry: RefCell<Option<Box<Entry>>>,
     id: RefCell<Option<HeaderValue>>,
     in_flight: RefCell<Option<InFlight>>,
+    upload: RefCell<Weak<Upload>>,
 }
 
 /// Whether the response has come to an end of its own.
@@ -75,7 +77,7 @@ impl Ticket {
             account: RefCell::new(Account::new(connection.worker.index, now)),
             view,
             began: now,
-            watch: Watch::new(now),
+            still: Standstill::new(now),
             payload: RefCell::default(),
             place: Cell::default(),
             end: Cell::new(End::Open),
@@ -83,6 +85,7 @@ impl Ticket {
             evidence: RefCell::default(),
             id: RefCell::default(),
             in_flight: RefCell::default(),
+            upload: RefCell::default(),
             connection,
         });
         exchange.connection.worker.exchanges.add(&exchange);
@@ -155,6 +158,11 @@ impl Exchange {
         *self.id.borrow_mut() = Some(id.clone());
     }
 
+    /// Its request body. The exchange's end is the end of that, too: what comes after it on the connection is another's.
+    pub(super) fn uploads(&self, upload: &Rc<Upload>) {
+        *self.upload.borrow_mut() = Rc::downgrade(upload);
+    }
+
     /// What the request is called, once it has been forwarded.
     pub(super) fn id(&self) -> Option<HeaderValue> {
         self.id.borrow().clone()
@@ -204,7 +212,7 @@ impl Exchange {
 
     /// Ready when the exchange must end, and why.
     pub(super) fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<Fault> {
-        if let Poll::Ready(fault) = self.watch.poll(cx) {
+        if let Poll::Ready(fault) = self.still.poll(cx) {
             return Poll::Ready(fault);
         }
         match self.deadline.borrow_mut().as_mut() {
@@ -217,8 +225,8 @@ impl Exchange {
     pub(super) fn sweep(&self, now: Duration) {
         self.testify(|evidence| evidence.look(now));
         let idle = self.account.borrow().attempt.as_ref().map(|to| to.backend.idle_timeout);
-        if let Some(fault) = idle.and_then(|idle| self.watch.look(now, idle)) {
-            self.watch.give_up(fault);
+        if let Some(fault) = idle.and_then(|idle| self.still.look(now, idle)) {
+            self.still.give_up(fault);
             self.let_go(fault);
         }
     }
@@ -231,15 +239,15 @@ impl Exchange {
         }
         self.broke(fault);
         drop(body);
-        if fault == Fault::ClientTimeout && self.connection.version() < Version::HTTP_2 {
-            self.connection.kill();
-        }
     }
 
     /// The end, whatever it was.
     fn close(&self) {
         let body = self.payload.borrow_mut().take();
         drop(body);
+        if let Some(upload) = self.upload.borrow().upgrade() {
+            upload.cut();
+        }
         self.in_flight.borrow_mut().take();
         let now = clock::uptime();
         if self.end.get() != End::Reached {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 
-use super::attempts::{Answer, Attempts};
+use super::attempts::{Answered, Attempts};
 use super::choose::choose;
 use super::connection::Connection;
 use super::download::{Download, Payload};
 use super::exchange::{Exchange, Ticket};
 use super::forward::Outgoing;
 use super::forwarded::Client;
+use super::http1::Answer;
+use super::incoming::Incoming;
 use super::mirror::Mirrored;
 use super::respond::{self, Asker};
 use super::rewrite::{self, Here, Paths};
@@ -24,33 +25,33 @@ use crate::route::RequestView;
 use crate::snapshot::{Redirect, Route, Target};
 
 /// Answers one request.
-pub(super) async fn handle(connection: Rc<Connection>, mut request: Request<Incoming>) -> Response<Download> {
+pub(super) async fn handle(connection: Rc<Connection>, request: Request<Incoming>) -> Answer<Download> {
     let ticket = Ticket::begin(connection, &request);
     let asker = Asker::of(&request);
-    let switch = upgrade::switch_of(&mut request);
     let (head, body) = request.into_parts();
-    let upload = Upload::new(&ticket, body, &head.headers);
-    match serve(&ticket, head, &upload).await {
+    let upload = Upload::new(&ticket, body);
+    let response = match serve(&ticket, head, &upload).await {
         Ok(Served::Backend(answer)) if answer.response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-            upgrade::switch(ticket, answer, switch)
+            return upgrade::switch(ticket, answer);
         }
         Ok(Served::Backend(answer)) => {
             let semantics = answer.closing_semantics();
             ticket.keep_busy(answer.in_flight);
             respond::deliver(ticket, answer.response.map(|body| Payload::Upstream(body, semantics)), None, &asker)
         }
-        Ok(Served::Here(response)) => respond::locally(ticket, &upload, response, None, &asker).await,
+        Ok(Served::Here(response)) => respond::deliver(ticket, response, None, &asker),
         Err(fault) => {
             let response = respond::refusal(fault, &asker, ticket.id().as_ref());
-            respond::locally(ticket, &upload, response, Some(fault), &asker).await
+            respond::deliver(ticket, response, Some(fault), &asker)
         }
-    }
+    };
+    Answer { response, tunnel: None }
 }
 
 /// Who answered.
 enum Served {
     /// A backend.
-    Backend(Answer),
+    Backend(Answered),
     /// weir itself, by configuration.
     Here(Response<Payload>),
 }

@@ -1,21 +1,15 @@
 //! The exchanges that a worker has under way, and the look at all of them that costs none of them a timer.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-
 use super::exchange::Exchange;
-use crate::clock;
 
 /// All exchanges of one worker.
 #[derive(Default)]
 pub(super) struct Registry {
     exchanges: RefCell<Vec<Rc<Exchange>>>,
-    /// Rings when the first exchange comes while [`Registry::sweep`] rests.
-    busy: Notify,
-    resting: Cell<bool>,
 }
 
 impl Registry {
@@ -24,9 +18,6 @@ impl Registry {
         let mut all = self.exchanges.borrow_mut();
         exchange.place().set(all.len());
         all.push(exchange.clone());
-        if self.resting.get() {
-            self.busy.notify_one();
-        }
     }
 
     /// Takes the exchange at `place` out.
@@ -49,24 +40,12 @@ impl Registry {
         self.exchanges.borrow().len()
     }
 
-    /// Looks after all exchanges every [`INTERVAL`], and calls `also` each time; rests while there are none.
-    pub(super) async fn sweep(&self, also: impl Fn()) {
-        loop {
-            tokio::time::sleep(INTERVAL).await;
-            let all = self.exchanges.borrow().clone();
-            let now = clock::uptime();
-            for exchange in &all {
-                exchange.sweep(now);
-            }
-            also();
-            if all.is_empty() {
-                self.resting.set(true);
-                self.busy.notified().await;
-                self.resting.set(false);
-            }
+    /// Looks after all exchanges, at `now`.
+    pub(super) fn sweep(&self, now: Duration) {
+        // A copy, because an exchange that is looked after may end.
+        let all = self.exchanges.borrow().clone();
+        for exchange in &all {
+            exchange.sweep(now);
         }
     }
 }
-
-/// How late a standstill or the horizon of the evidence may be noticed.
-const INTERVAL: Duration = Duration::from_millis(100);

@@ -1,12 +1,11 @@
 //! Responses: those of backends on their way to the client, and those that weir makes itself.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::download::{self, Download, Payload};
-use super::exchange::{Exchange, Ticket};
+use super::exchange::Ticket;
 use super::forwarded::X_REQUEST_ID;
-use super::upload::{Discarded, Upload};
 use super::{hop, rewrite};
 use crate::outcome::{Fault, Semantics};
 use crate::snapshot::Route;
@@ -72,6 +71,12 @@ pub(super) fn refusal(fault: Fault, asker: &Asker, id: Option<&HeaderValue>) -> 
     response
 }
 
+/// The answer to what is no request: nobody to count, no fields to heed.
+pub(super) fn to_nobody(fault: Fault) -> Response<Download> {
+    let asker = Asker { method: Method::GET, language: Language::Text };
+    refusal(fault, &asker, None).map(Download::text)
+}
+
 /// A response of trailers only.
 fn grpc_refusal(fault: Fault) -> Response<Payload> {
     let mut response = Response::new(Payload::Local(Bytes::new()));
@@ -108,32 +113,14 @@ pub(super) fn pass_on(headers: &mut HeaderMap, status: StatusCode, route: &Route
     }
 }
 
-/// Sends off a `response` that weir made, once what is left of the request body has been read; or closes the connection.
-pub(super) async fn locally(
-    ticket: Ticket,
-    upload: &Upload,
-    mut response: Response<Payload>,
-    fault: Option<Fault>,
-    asker: &Asker,
-) -> Response<Download> {
-    if upload.discard().await == Discarded::Part && ticket.connection.version() < Version::HTTP_2 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    deliver(ticket, response, fault, asker)
-}
-
 /// Sends `response` off: from here on, its body is responsible for the exchange.
 pub(super) fn deliver(
     ticket: Ticket,
-    mut response: Response<Payload>,
+    response: Response<Payload>,
     fault: Option<Fault>,
     asker: &Asker,
 ) -> Response<Download> {
-    let exchange: &Exchange = &ticket;
-    if exchange.connection.is_closing() && exchange.connection.version() < Version::HTTP_2 {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
     let status = response.status();
-    exchange.answers(status, fault, response.headers());
+    ticket.answers(status, fault, response.headers());
     response.map(|payload| Download::new(ticket, payload, download::is_bodiless(&asker.method, status)))
 }

@@ -5,15 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use tokio::time::timeout;
 
 use super::exchange::Exchange;
+use super::incoming::Incoming;
 use crate::outcome::Fault;
 use crate::upstream::{BodyError, RequestBody};
 
@@ -22,7 +20,6 @@ pub(super) struct Upload {
     exchange: Rc<Exchange>,
     incoming: RefCell<Incoming>,
     hint: SizeHint,
-    announced: Announced,
     limit: Option<u64>,
     kept: RefCell<Kept>,
     received: Cell<u64>,
@@ -37,13 +34,6 @@ enum State {
     Ended,
     /// It broke off.
     Broken(Fault),
-}
-
-/// Whether the client waits to be asked for the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Announced {
-    Yes,
-    No,
 }
 
 /// What has been read so far.
@@ -63,21 +53,29 @@ enum Part {
 }
 
 impl Upload {
-    /// The body of the request of `exchange`, whose fields are `headers`.
-    pub(super) fn new(exchange: &Rc<Exchange>, incoming: Incoming, headers: &HeaderMap) -> Rc<Self> {
+    /// The body of the request of `exchange`.
+    pub(super) fn new(exchange: &Rc<Exchange>, incoming: Incoming) -> Rc<Self> {
         let state = if incoming.is_end_stream() { State::Ended } else { State::Open };
         // Nothing is kept before somebody asks for it; of nothing, everything is.
         let kept = if state == State::Ended { Kept::Whole(Vec::new()) } else { Kept::Gone };
-        Rc::new(Self {
+        let upload = Rc::new(Self {
             hint: incoming.size_hint(),
             limit: exchange.view.snapshot.client.body_bytes,
-            announced: if headers.contains_key(header::EXPECT) { Announced::Yes } else { Announced::No },
             exchange: exchange.clone(),
             incoming: RefCell::new(incoming),
             kept: RefCell::new(kept),
             received: Cell::new(0),
             state: Cell::new(state),
-        })
+        });
+        exchange.uploads(&upload);
+        upload
+    }
+
+    /// Nothing more may be read: the exchange is over.
+    pub(super) fn cut(&self) {
+        if self.state.get() == State::Open {
+            self.state.set(State::Broken(Fault::ClientGone));
+        }
     }
 
     /// Whether it says of itself that it is within the limit.
@@ -128,26 +126,9 @@ impl Upload {
         }
     }
 
-    /// Reads what is left, so that the connection can go on after an answer that weir made; within bounds, beyond which
-    /// the connection is to be closed. A client that waits to be asked for its body is not asked.
-    pub(super) async fn discard(&self) -> Discarded {
-        let wanted = self.announced == Announced::No && self.hint.lower() <= MOST_DISCARDED;
-        if wanted && self.state.get() == State::Open {
-            *self.kept.borrow_mut() = Kept::Gone;
-            let reading = std::future::poll_fn(|cx| {
-                while self.state.get() == State::Open && self.received.get() <= MOST_DISCARDED {
-                    let _ = ready!(self.poll_incoming(cx));
-                }
-                Poll::Ready(())
-            });
-            let _ = timeout(LONGEST_DISCARD, reading).await;
-        }
-        if self.state.get() == State::Ended { Discarded::Whole } else { Discarded::Part }
-    }
-
     fn poll_incoming(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         let polled = Pin::new(&mut *self.incoming.borrow_mut()).poll_frame(cx);
-        let watch = &self.exchange.watch;
+        let watch = &self.exchange.still;
         if polled.is_pending() {
             watch.upload_awaited();
             return Poll::Pending;
@@ -155,7 +136,7 @@ impl Upload {
         watch.upload_moved();
         match ready!(polled) {
             Some(Ok(frame)) => Poll::Ready(Some(self.take(frame))),
-            Some(Err(error)) => Poll::Ready(Some(Err(self.broke(fault_of(&error))))),
+            Some(Err(error)) => Poll::Ready(Some(Err(self.broke(error)))),
             None => {
                 self.state.set(State::Ended);
                 Poll::Ready(None)
@@ -194,23 +175,6 @@ impl Upload {
             Kept::Gone => None,
         }
     }
-}
-
-impl Drop for Upload {
-    fn drop(&mut self) {
-        if self.state.get() != State::Ended {
-            self.exchange.connection.leaves_body();
-        }
-    }
-}
-
-/// Whether a body was read to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Discarded {
-    /// It was.
-    Whole,
-    /// There is more on the wire.
-    Part,
 }
 
 /// One attempt's reading of an upload.
@@ -270,26 +234,9 @@ impl Part {
     }
 }
 
-/// What an error of the client's body means: its framing is wrong, or the client is gone.
-fn fault_of(error: &hyper::Error) -> Fault {
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            let malformed = matches!(io.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData);
-            return if malformed { Fault::BadRequest } else { Fault::ClientGone };
-        }
-        cause = inner.source();
-    }
-    Fault::ClientGone
-}
-
 /// Bytes of a body that are kept to be sent again. Most bodies of idempotent requests are smaller; each kept one costs its
 /// size for as long as the request runs.
 const MOST_KEPT: usize = 64 * 1024;
 
 /// A body in crumbs costs more than its bytes.
 const MOST_PARTS: usize = 256;
-
-/// What is read of a body that nobody wants, and for how long: cheaper than a new connection (and a TLS handshake).
-const MOST_DISCARDED: u64 = 64 * 1024;
-const LONGEST_DISCARD: Duration = Duration::from_secs(1);

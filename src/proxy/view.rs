@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use super::access_log::Format;
+use super::deadline::Watch;
 use crate::snapshot::{AccessLog, Current, Listener, Snapshot, Traffic};
 use crate::types::Name;
 
@@ -54,6 +55,8 @@ pub(super) struct Listening {
     pub(super) name: Name,
     /// Its bound address.
     pub(super) address: SocketAddr,
+    /// The deadlines of its connections.
+    pub(super) watch: Rc<Watch>,
     /// Cancelled when it goes away: it accepts nobody any more, and its connections end with what they have under way.
     pub(super) closing: CancellationToken,
     view: RefCell<Rc<View>>,
@@ -61,9 +64,15 @@ pub(super) struct Listening {
 
 impl Listening {
     /// A listener called `name`; `None` when the snapshot in force does not have it.
-    pub(super) fn new(name: Name, address: SocketAddr, closing: CancellationToken, current: &Current) -> Option<Self> {
-        let view = View::of(current.load_full(), &name)?;
-        Some(Self { name, address, closing, view: RefCell::new(Rc::new(view)) })
+    pub(super) fn new(name: Name, address: SocketAddr, current: &Current) -> Option<Self> {
+        let view = RefCell::new(Rc::new(View::of(current.load_full(), &name)?));
+        Some(Self { name, address, watch: Rc::default(), closing: CancellationToken::new(), view })
+    }
+
+    /// Accepts nobody any more; connections end with what they have under way.
+    pub(super) fn close(&self) {
+        self.closing.cancel();
+        self.watch.drain();
     }
 
     /// The snapshot in force. Once a reload has dropped the listener, its last connections keep the snapshot that had it.

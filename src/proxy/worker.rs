@@ -1,7 +1,7 @@
 //! A worker: one thread with a runtime, sockets, connection pools and random numbers of its own. It shares nothing that it
 //! writes to on the request path.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::TcpListener as StdListener;
 use std::rc::Rc;
@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access_log::Lines;
@@ -20,6 +19,8 @@ use super::limit::ConnectionLimit;
 use super::mirror::Mirrors;
 use super::registry::Registry;
 use super::view::Listening;
+use super::deadline::RESOLUTION;
+use crate::clock;
 use crate::snapshot::Current;
 use crate::types::Name;
 use crate::upstream::Upstreams;
@@ -42,8 +43,58 @@ pub(super) struct Worker {
     pub(super) log: Lines,
     /// Owns every task that the worker has: when they have ended, nothing is left.
     pub(super) tasks: TaskTracker,
+    /// Its listeners, those that are closing included.
+    pub(super) listenings: RefCell<Vec<Rc<Listening>>>,
+    /// Its connections' beats; see [`Worker::serves`].
+    pub(super) pulse: Pulse,
     /// Places for connections, shared by all workers.
     pub(super) limit: Arc<ConnectionLimit>,
+}
+
+/// What keeps time for connections and exchanges, while there are any.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    connections: Cell<usize>,
+    resting: Cell<bool>,
+    begin: Notify,
+}
+
+impl Worker {
+    /// A connection begins: time must be kept from now on.
+    pub(super) fn serves(&self) {
+        self.pulse.connections.set(self.pulse.connections.get() + 1);
+        if self.pulse.resting.replace(false) {
+            // First of all it must know how late it is: its deadline counts from there.
+            self.tick();
+            self.pulse.begin.notify_one();
+        }
+    }
+
+    /// A connection has ended.
+    pub(super) fn served(&self) {
+        self.pulse.connections.set(self.pulse.connections.get().saturating_sub(1));
+    }
+
+    /// Looks after all connections and exchanges, every [`RESOLUTION`]; rests while there are none.
+    async fn keep_time(&self) {
+        loop {
+            tokio::time::sleep(RESOLUTION).await;
+            self.tick();
+            self.exchanges.sweep(clock::uptime());
+            self.log.flush();
+            if self.pulse.connections.get() == 0 {
+                self.listenings.borrow_mut().retain(|listening| !listening.closing.is_cancelled());
+                self.pulse.resting.set(true);
+                self.pulse.begin.notified().await;
+            }
+        }
+    }
+
+    fn tick(&self) {
+        for listening in self.listenings.borrow().iter() {
+            listening.watch.tick(clock::uptime());
+        }
+    }
 }
 
 /// What a worker is told.
@@ -73,8 +124,8 @@ pub(super) struct Socket {
 /// Runs `worker` until it has drained. Dropping the future drops all it has under way.
 pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceiver<Command>) {
     let mut open: HashMap<u64, Rc<Listening>> = HashMap::new();
-    let sweeper = worker.clone();
-    let sweeping = tokio::task::spawn_local(async move { sweeper.exchanges.sweep(|| sweeper.log.flush()).await });
+    let keeper = worker.clone();
+    let keeping_time = tokio::task::spawn_local(async move { keeper.keep_time().await });
     let deadline = loop {
         match commands.recv().await {
             Some(Command::Listen(socket)) => {
@@ -85,7 +136,7 @@ pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceive
             }
             Some(Command::Close(keys)) => {
                 for listening in keys.iter().filter_map(|key| open.remove(key)) {
-                    listening.closing.cancel();
+                    listening.close();
                 }
             }
             Some(Command::Reload) => {
@@ -99,7 +150,7 @@ pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceive
         }
     };
     for listening in open.values() {
-        listening.closing.cancel();
+        listening.close();
     }
     worker.tasks.close();
     let drained = timeout(deadline, worker.tasks.wait()).await;
@@ -107,7 +158,7 @@ pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceive
         let (left, worker) = (worker.exchanges.len(), worker.index);
         tracing::warn!(worker, left, "the time to drain is over: requests under way are cut off");
     }
-    sweeping.abort();
+    keeping_time.abort();
     worker.log.flush();
 }
 
@@ -121,7 +172,8 @@ fn listen(worker: &Rc<Worker>, socket: Socket) -> Option<Rc<Listening>> {
             return None;
         }
     };
-    let listening = Rc::new(Listening::new(name, address, CancellationToken::new(), &worker.current)?);
+    let listening = Rc::new(Listening::new(name, address, &worker.current)?);
+    worker.listenings.borrow_mut().push(listening.clone());
     worker.tasks.spawn_local(accept(worker.clone(), listening.clone(), socket));
     Some(listening)
 }

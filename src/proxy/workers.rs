@@ -190,6 +190,8 @@ fn spawn(
                 rng: fastrand::Rng::with_seed(seed).into(),
                 exchanges: Default::default(),
                 mirrors: Default::default(),
+                listenings: Default::default(),
+                pulse: Default::default(),
                 log,
                 tasks: TaskTracker::new(),
                 limit,

@@ -278,6 +278,8 @@ fn switch(mut connection: Connection, head: ResponseHead) -> Response<UpstreamBo
 struct Sending {
     /// `None` once all of it is in the outbox, or nobody wants it any more.
     body: Option<RequestBody>,
+    /// Something was taken out of the body, so that it cannot be given back.
+    begun: bool,
     delimited: Delimited,
     /// The endpoint takes no more. That does not fail the exchange: one that answers early and closes breaks the upload, but
     /// its answer is still there to be read.
@@ -291,7 +293,7 @@ impl Sending {
         let delimited = delimit(parts, &body);
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         encode::request_head(output.small(), &parts.method, target, &parts.headers);
-        Self { body: Some(body), delimited, refused: false, flushed: false }
+        Self { body: Some(body), begun: false, delimited, refused: false, flushed: false }
     }
 
     /// Whether the endpoint has been given all of it.
@@ -299,8 +301,9 @@ impl Sending {
         self.flushed
     }
 
+    /// The body, if it is as good as new.
     fn into_body(self) -> Option<RequestBody> {
-        self.body
+        self.body.filter(|_| !self.begun)
     }
 
     /// Sends what can be sent now; fails with what went wrong on the client's side.
@@ -326,6 +329,7 @@ impl Sending {
             && output.has_room()
         {
             let Poll::Ready(frame) = Pin::new(body).poll_frame(cx) else { return Ok(()) };
+            self.begun = true;
             let ended = match frame.transpose().map_err(|error| error.fault)?.map(Frame::into_data) {
                 Some(Ok(data)) => self.delimited.data(output, data).map(|()| false),
                 Some(Err(frame)) => match frame.into_trailers() {
@@ -454,3 +458,6 @@ impl Download {
 }
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+#[cfg(test)]
+mod tests;

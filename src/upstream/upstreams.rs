@@ -160,7 +160,7 @@ impl Trip<'_> {
             };
             match http1::exchange(connection, request, self.limits()).await {
                 // It had been closed while it was idle, and nothing was sent: the next one.
-                Err(SendError { request: Some(unsent), .. }) => request = *unsent,
+                Err(SendError { request: Some(unsent), fault: Fault::UpstreamClosed, .. }) => request = *unsent,
                 result => return result,
             }
         }

@@ -154,3 +154,6 @@ fn field_name(text: &str) -> Option<FieldName> {
         _ => text.parse().ok().map(FieldName::Field),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use http::header::EXPECT;
 use http::{Method, Request, Response, Version};
 use http_body::Body;
 
-pub(crate) use self::body::RequestBody;
+pub(crate) use self::body::{RequestBody, RequestBodyError};
 pub(crate) use self::conn::Transport;
 use self::conn::{Shared, share};
 use super::deadline::Deadline;
@@ -71,7 +71,8 @@ enum End {
     Linger,
 }
 
-/// Serves requests until the connection ends. Draining ends it after the present request; an idle one at once.
+/// Serves requests until the connection ends. Draining ends it after the present request; an idle one
+/// soon.
 pub(crate) async fn serve<T, S>(transport: T, settings: Rc<Settings>, deadline: Deadline, service: S) -> io::Result<()>
 where
     T: Transport + 'static,
@@ -89,9 +90,13 @@ where
     Ok(())
 }
 
-/// Waits for the first bytes of a request; false when none will come: the client has closed, its time is over, or weir drains.
+/// Waits for the first bytes of a request; false when none will come: the client has closed, or its time is over.
+///
+/// Draining shortens that time, but does not end it: the client may have a request on the way at this moment, and would see
+/// a reset.
 async fn wait(conn: &Shared, keep_alive: Duration, deadline: &Deadline) -> io::Result<bool> {
     deadline.set(keep_alive);
+    let mut draining = false;
     poll_fn(|cx| {
         let conn = &mut *conn.borrow_mut();
         if !conn.input.is_empty() {
@@ -99,12 +104,19 @@ async fn wait(conn: &Shared, keep_alive: Duration, deadline: &Deadline) -> io::R
         }
         match conn.poll_fill(cx)? {
             Poll::Ready(bytes) => Poll::Ready(Ok(bytes > 0)),
-            Poll::Pending if deadline.is_draining() => Poll::Ready(Ok(false)),
-            Poll::Pending => deadline.poll_passed(cx).map(|()| Ok(false)),
+            Poll::Pending => {
+                if deadline.is_draining() && !std::mem::replace(&mut draining, true) {
+                    deadline.set(keep_alive.min(LAST_WORDS));
+                }
+                deadline.poll_passed(cx).map(|()| Ok(false))
+            }
         }
     })
     .await
 }
+
+/// How long an idle connection may still begin a request once weir drains.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// One request and its answer; how the connection ends, if it does.
 async fn exchange<S: Service>(

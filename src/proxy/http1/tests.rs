@@ -204,7 +204,7 @@ async fn a_client_that_goes_away_ends_the_work_for_it() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_ends_after_its_time_and_when_draining() {
+async fn an_idle_connection_ends_after_its_time_and_soon_when_draining() {
     with(async |mut client, watch| {
         tokio::task::yield_now().await;
         watch.tick(Duration::from_secs(6));
@@ -214,7 +214,24 @@ async fn an_idle_connection_ends_after_its_time_and_when_draining() {
     with(async |mut client, watch| {
         tokio::task::yield_now().await;
         watch.drain();
+        tokio::task::yield_now().await;
+        watch.tick(Duration::from_secs(1));
         assert_eq!(client.read(&mut [0; 9]).await.unwrap(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_that_was_on_its_way_when_draining_began_is_answered_as_the_last() {
+    with(async |mut client, watch| {
+        tokio::task::yield_now().await;
+        watch.drain();
+        tokio::task::yield_now().await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
     })
     .await;
 }

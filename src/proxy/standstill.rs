@@ -12,7 +12,7 @@ use crate::outcome::Fault;
 
 /// The progress of one exchange.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Standstill {
     steps: Cell<u64>,
     steps_seen: Cell<u64>,
     still_since: Cell<Duration>,
@@ -40,7 +40,7 @@ enum Download {
     Offered,
 }
 
-impl Watch {
+impl Standstill {
     /// Begins at `now`.
     pub(super) fn new(now: Duration) -> Self {
         Self {
