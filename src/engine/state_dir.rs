@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// It cannot be made or entered.
-    #[error("the state directory {path} cannot be used: {source}: give weir its rights, or another one with --state-dir")]
+    #[error(
+        "the state directory {path} cannot be used: {source}: give weir its rights, or another one with --state-dir"
+    )]
     Unusable {
         /// Which.
         path: PathBuf,
@@ -28,7 +30,9 @@ pub enum StateError {
         owner: Option<String>,
     },
     /// A file in it cannot be read or made.
-    #[error("{path} cannot be opened: {source}: give weir the right to read and write it, or move it away to start anew")]
+    #[error(
+        "{path} cannot be opened: {source}: give weir the right to read and write it, or move it away to start anew"
+    )]
     File {
         /// Which.
         path: PathBuf,
@@ -39,7 +43,7 @@ pub enum StateError {
 
 /// The folder, ours alone for as long as this lives.
 #[derive(Debug)]
-pub(super) struct StateDir {
+pub struct StateDir {
     path: PathBuf,
     /// Held, not used: the lock ends with the file.
     _lock: File,
@@ -50,7 +54,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When it cannot be made or written, or another weir has it.
-    pub(super) fn open(path: &Path) -> Result<Self, StateError> {
+    pub fn open(path: &Path) -> Result<Self, StateError> {
         let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
         for folder in [path, &path.join(TRACES)] {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
@@ -60,13 +64,18 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: lock(path)? })
     }
 
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The journal.
-    pub(super) fn journal(&self) -> PathBuf {
+    pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")
     }
 
     /// The folder of the traces.
-    pub(super) fn traces(&self) -> PathBuf {
+    pub fn traces(&self) -> PathBuf {
         self.path.join(TRACES)
     }
 }

@@ -113,6 +113,7 @@ pub(super) struct Bench {
     pub(super) leaves: Leaves,
     pub(super) wish: Wish,
     pub(super) engine: Option<Engine>,
+    control: Option<Control>,
     dice: fastrand::Rng,
 }
 
@@ -120,17 +121,24 @@ impl Bench {
     pub(super) fn new(wish: Wish) -> Self {
         let dir = Arc::new(TempDir::new().expect("a folder"));
         let clock = Arc::new(ManualClock::at(START));
-        let mut bench =
-            Self { dir, clock, leaves: Leaves::new(2), wish, engine: None, dice: fastrand::Rng::with_seed(7) };
+        let (leaves, dice) = (Leaves::new(2), fastrand::Rng::with_seed(7));
+        let mut bench = Self { dir, clock, leaves, wish, engine: None, control: None, dice };
         bench.start();
         bench
     }
 
     /// Starts weir.
     pub(super) fn start(&mut self) {
-        let mut engine = Engine::open(self.dir.path(), self.clock.clone()).expect("the state directory is good");
+        let dir = StateDir::open(self.dir.path()).expect("the state directory is good");
+        let opened = Engine::open(dir, self.clock.clone(), self.leaves.failed.clone());
+        let (mut engine, control) = opened.expect("the journal is good");
         engine.restore(&snapshot([self.wish.release(&self.leaves)]));
-        self.engine = Some(engine);
+        (self.engine, self.control) = (Some(engine), Some(control));
+    }
+
+    /// The handle to the engine, which outlives it.
+    pub(super) fn control(&self) -> &Control {
+        self.control.as_ref().expect("it ran")
     }
 
     /// Kills weir, and starts it again with counters at zero.
@@ -160,8 +168,7 @@ impl Bench {
     }
 
     pub(super) fn status(&self) -> ReleaseStatus {
-        let control = self.engine.as_ref().expect("it runs").control();
-        control.status().into_iter().next().expect("there is one release")
+        self.control().status().into_iter().next().expect("there is one release")
     }
 
     pub(super) fn state(&self) -> State {
@@ -169,11 +176,13 @@ impl Bench {
     }
 
     pub(super) fn history(&self) -> Vec<JournalEntry> {
-        self.engine.as_ref().expect("it runs").control().history(None)
+        self.control().history(None)
     }
 
     pub(super) fn command(&mut self, command: Command) -> Result<ReleaseStatus, CommandError> {
-        self.engine().command("shop", command, "alice")
+        let done = self.engine().command("shop", command, "alice");
+        self.engine().publish();
+        done
     }
 
     /// Visitors come for a part of a second, and nobody looks.
@@ -223,7 +232,8 @@ impl Bench {
 
 /// What the judge says at the end of a trace.
 pub(super) fn replay(path: &std::path::Path) -> Report {
-    let mut reader = Reader::new(std::io::BufReader::new(std::fs::File::open(path).expect("it is there"))).expect("a trace");
+    let mut reader =
+        Reader::new(std::io::BufReader::new(std::fs::File::open(path).expect("it is there"))).expect("a trace");
     let mut judge = Judge::of_trace(reader.header());
     let stages: Vec<_> = reader.header().meta.stages.iter().map(|&stage| Ratio::from_fraction(stage)).collect();
     let mut tick = Tick::default();

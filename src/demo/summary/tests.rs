@@ -25,6 +25,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, message: &str) -> Jo
         rollout: "hello".to_owned(),
         attempt: 1,
         phase,
+        pause: None,
         step: 0,
         weight: Ratio::percent(to),
         started: Timestamp::from_secs(1_795_269_600),

@@ -49,8 +49,9 @@ fn a_slow_canary_is_out_for_its_latency() {
 
 #[test]
 fn an_outage_of_both_is_not_blamed_on_the_canary() {
-    let mut bench = Bench::new(Wish::default());
-    bench.seconds(10, GOOD);
+    let mut bench =
+        Bench::new(Wish { policy: Policy { min_promote_s: 240.0, ..Policy::default() }, ..Wish::default() });
+    bench.seconds(30, GOOD);
     bench.seconds(60, Visitors { fail: (0.6, 0.6), ..GOOD });
     assert_eq!(bench.status().phase, Phase::Progressing, "{}", bench.status().message);
 }
@@ -252,11 +253,11 @@ fn a_retry_begins_without_evidence_and_with_a_trace_of_its_own() {
     assert!(bench.live().failed_clients.lock().unwrap().is_empty(), "clients may fail for the first time again");
     assert_eq!(bench.traces().len(), 2);
     assert_eq!(bench.decide(600, GOOD).phase, Phase::Promoted);
-    let explained = bench.engine().control().explain("shop").unwrap();
+    let explained = bench.control().explain("shop").unwrap();
     let labels: Vec<_> = explained.decisions.iter().map(|entry| entry.reason.label()).collect();
     assert_eq!(labels, ["retry_command", "step_passed", "healthy"]);
     assert_eq!(explained.trace.as_ref(), Some(&bench.traces()[1]));
-    let counted = bench.engine().control().transitions();
+    let counted = bench.control().transitions();
     assert_eq!(counted[&(name("shop"), "errors")], 1);
 }
 
@@ -276,7 +277,7 @@ fn another_canary_is_another_rollout_and_the_old_one_can_come_back() {
 fn a_release_that_is_gone_is_no_longer_told_of() {
     let mut bench = Bench::new(Wish::default());
     bench.engine().restore(&snapshot([]));
-    assert!(bench.engine().control().status().is_empty());
+    assert!(bench.control().status().is_empty());
     assert_eq!(bench.engine().command("shop", Command::Abort, "alice"), Err(CommandError::Unknown("shop".to_owned())));
 }
 
@@ -336,7 +337,8 @@ fn a_step_waits_for_its_human() {
 
 #[test]
 fn a_clock_that_jumps_back_loses_and_repeats_nothing() {
-    let mut bench = Bench::new(Wish::default());
+    let mut bench =
+        Bench::new(Wish { policy: Policy { min_promote_s: 240.0, ..Policy::default() }, ..Wish::default() });
     bench.seconds(20, GOOD);
     let before = bench.status().report.stable.0 + bench.status().report.canary.0;
     let back = Arc::new(crate::clock::ManualClock::at(Timestamp::from_secs(START.as_secs() - 3600)));
@@ -350,12 +352,12 @@ fn a_clock_that_jumps_back_loses_and_repeats_nothing() {
 
 /// An engine on a thread of its own, as in the real house; the time is the machine's.
 fn running(bench: &mut Bench) -> (Control, CancellationToken, std::thread::JoinHandle<()>) {
-    let (engine, current, failed) = (bench.engine.take().unwrap(), current(bench), bench.leaves.failed.clone());
-    let (control, cancel) = (engine.control(), CancellationToken::new());
+    let (engine, current) = (bench.engine.take().unwrap(), current(bench));
+    let (control, cancel) = (bench.control().clone(), CancellationToken::new());
     let end = cancel.clone();
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(engine.run(current, failed, end));
+        runtime.block_on(engine.run(current, end));
     });
     (control, cancel, thread)
 }
@@ -369,13 +371,14 @@ fn a_convicted_canary_is_out_within_ten_milliseconds() {
         bench.seconds(5, GOOD);
         let live = bench.live();
         let (_, cancel, thread) = running(&mut bench);
-        let canary = live.side(Side::Canary).of(0);
+        let (stable, canary) = (live.side(Side::Stable).of(0), live.side(Side::Canary).of(0));
         let begun = std::time::Instant::now();
         let mut last = begun;
         while live.weight() > Ratio::ZERO {
             assert!(begun.elapsed() < Duration::from_secs(20), "it is not convicted");
             if last.elapsed() > Duration::from_millis(5) {
-                // The next failure; the one that convicts is the last one.
+                // The next failure, among as much traffic as fits the weight; the one that convicts is the last one.
+                (0..19).for_each(|_| stable.record(3, false, false));
                 last = std::time::Instant::now();
                 canary.record(3, true, true);
                 live.failed.notify_one();
@@ -417,14 +420,14 @@ async fn the_running_engine_ticks_obeys_and_ends_its_trace_whole() {
 async fn a_reload_is_followed() {
     let mut bench = Bench::new(Wish::default());
     let engine = bench.engine.take().unwrap();
-    let (control, current, cancel) = (engine.control(), current(&bench), CancellationToken::new());
-    let run = engine.run(current.clone(), bench.leaves.failed.clone(), cancel.clone());
+    let (current, cancel) = (current(&bench), CancellationToken::new());
+    let run = engine.run(current.clone(), cancel.clone());
     let test = async {
         let wish = Wish { canary: "shop-v3", ..Wish::default() };
         current.store(snapshot([wish.release(&bench.leaves)]));
-        control.reloaded();
-        let mut changes = control.subscribe();
-        changes.wait_for(|all| all.iter().any(|one| one.canary.backend.as_str() == "shop-v3")).await.unwrap();
+        bench.control().reloaded().await;
+        assert_eq!(bench.status().canary.backend.as_str(), "shop-v3");
+        assert_eq!(wish.release(&bench.leaves).live.weight(), Ratio::percent(5));
         cancel.cancel();
     };
     tokio::join!(run, test);
