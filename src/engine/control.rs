@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::journal::Past;
 use super::{JournalEntry, ReleaseStatus};
@@ -16,7 +16,6 @@ use crate::types::Name;
 pub struct Control {
     requests: mpsc::Sender<Request>,
     statuses: watch::Receiver<Statuses>,
-    reloaded: Arc<Notify>,
     past: Arc<Past>,
     traces: PathBuf,
 }
@@ -24,13 +23,18 @@ pub struct Control {
 /// All releases, by name.
 pub(super) type Statuses = Arc<Vec<ReleaseStatus>>;
 
-/// A human's command, and where the answer goes.
+/// What the engine is asked to do.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) release: String,
-    pub(super) command: Command,
-    pub(super) by: String,
-    pub(super) reply: oneshot::Sender<Result<ReleaseStatus, CommandError>>,
+pub(super) enum Request {
+    /// A human's command.
+    Command {
+        release: String,
+        command: Command,
+        by: String,
+        reply: oneshot::Sender<Result<ReleaseStatus, CommandError>>,
+    },
+    /// There is another snapshot.
+    Reloaded { reply: oneshot::Sender<()> },
 }
 
 /// Why a command was not carried out.
@@ -71,16 +75,13 @@ pub struct Explanation {
 pub(super) struct Desk {
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) statuses: watch::Sender<Statuses>,
-    pub(super) reloaded: Arc<Notify>,
 }
 
 impl Control {
     pub(super) fn new(past: Arc<Past>, traces: PathBuf) -> (Self, Desk) {
         let (send_request, requests) = mpsc::channel(WAITING_REQUESTS);
         let (statuses, watch) = watch::channel(Statuses::default());
-        let reloaded = Arc::<Notify>::default();
-        let desk = Desk { requests, statuses, reloaded: reloaded.clone() };
-        (Self { requests: send_request, statuses: watch, reloaded, past, traces }, desk)
+        (Self { requests: send_request, statuses: watch, past, traces }, Desk { requests, statuses })
     }
 
     /// All releases as they were at the last look, at most a second ago, by name.
@@ -99,14 +100,18 @@ impl Control {
     /// When nothing was done, and why.
     pub async fn command(&self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
         let (reply, answer) = oneshot::channel();
-        let request = Request { release: release.to_owned(), command, by: by.to_owned(), reply };
+        let request = Request::Command { release: release.to_owned(), command, by: by.to_owned(), reply };
         self.requests.send(request).await.map_err(|_| CommandError::Stopped)?;
         answer.await.map_err(|_| CommandError::Stopped)?
     }
 
-    /// Tells the engine that another snapshot is in force: it goes by that one from its next look on, which is at once.
-    pub fn reloaded(&self) {
-        self.reloaded.notify_one();
+    /// Tells the engine that another snapshot is in force, and waits until it goes by it. Without an engine: at once.
+    pub async fn reloaded(&self) {
+        let (reply, answer) = oneshot::channel();
+        if self.requests.send(Request::Reloaded { reply }).await.is_ok() {
+            // An engine that ends instead of answering has nothing to go by.
+            let _ = answer.await;
+        }
     }
 
     /// The decisions about `release`, or about all of them, the oldest first; those of earlier processes too.
@@ -132,8 +137,5 @@ impl Control {
     }
 }
 
-#[cfg(test)]
-mod fixed;
-
-/// People's commands; more than this wait in line.
+/// People's commands and reloads; more than this wait in line.
 const WAITING_REQUESTS: usize = 16;

@@ -1,7 +1,6 @@
 //! The loop.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::checks::{Answer, ask};
 use super::control::{CommandError, Control, Desk, Request};
 use super::journal::Journal;
-use super::state_dir::StateDir;
 use super::status::status;
 use super::tracked::Tracked;
-use super::{JournalEntry, ReleaseStatus, StateError};
+use super::{JournalEntry, ReleaseStatus, StateDir, StateError};
 use crate::analysis::Verdict;
 use crate::clock::Clock;
 use crate::rollout::{self, Command, Input, Phase, Transition, permits, reconcile};
@@ -28,8 +26,8 @@ use crate::types::{Name, Timestamp};
 pub struct Engine {
     dir: StateDir,
     clock: Watch,
+    failed: Arc<Notify>,
     journal: Journal,
-    control: Control,
     desk: Desk,
     tracked: BTreeMap<Name, Tracked>,
     asks: JoinSet<Answer>,
@@ -44,22 +42,17 @@ struct Looks {
 }
 
 impl Engine {
-    /// An engine that remembers in the folder at `state_dir`, which is made where it is missing.
+    /// An engine that remembers in `dir`, and is rung by `failed` (see [`crate::snapshot::Leaves::failed`]) on failures of
+    /// canaries; and the handle to it.
     ///
     /// # Errors
-    /// When the folder is no use, another weir has it, or the journal in it cannot be read or written.
-    pub fn open(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
-        let dir = StateDir::open(state_dir)?;
+    /// When the journal cannot be read or written.
+    pub fn open(dir: StateDir, clock: Arc<dyn Clock>, failed: Arc<Notify>) -> Result<(Self, Control), StateError> {
         let journal = Journal::open(&dir.journal())?;
         let (control, desk) = Control::new(journal.past().clone(), dir.traces());
         let looks = Looks { last: Instant::now(), due: None };
         let (tracked, asks) = (BTreeMap::new(), JoinSet::new());
-        Ok(Self { dir, clock: Watch(clock), journal, control, desk, tracked, asks, looks })
-    }
-
-    /// The handle by which others ask and command this engine.
-    pub fn control(&self) -> Control {
-        self.control.clone()
+        Ok((Self { dir, clock: Watch(clock), failed, journal, desk, tracked, asks, looks }, control))
     }
 
     /// Goes by `snapshot`: puts the weight of every release in force, as the journal has it; begins rollouts that it does not
@@ -88,12 +81,11 @@ impl Engine {
         self.publish();
     }
 
-    /// Drives the releases of `current` until `cancel`, and then ends every trace whole. `failed` rings on failures of canaries:
-    /// see [`crate::snapshot::Leaves::failed`].
-    pub async fn run(mut self, current: Arc<Current>, failed: Arc<Notify>, cancel: CancellationToken) {
+    /// Drives until `cancel`; then ends every trace whole.
+    pub async fn run(mut self, current: Arc<Current>, cancel: CancellationToken) {
         let mut second = interval_at(Instant::now() + SECOND, SECOND);
         second.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let reloaded = self.desk.reloaded.clone();
+        let failed = self.failed.clone();
         self.restore(&current.load_full());
         loop {
             let look = self.looks.due;
@@ -102,8 +94,7 @@ impl Engine {
                 () = cancel.cancelled() => break,
                 () = failed.notified(), if look.is_none() => self.rung(),
                 () = sleep_until(look.unwrap_or(self.looks.last)), if look.is_some() => self.look(),
-                Some(request) = self.desk.requests.recv() => self.serve(request),
-                () = reloaded.notified() => self.restore(&current.load_full()),
+                Some(request) = self.desk.requests.recv() => self.serve(request, &current),
                 _ = second.tick() => self.second(),
                 Some(answer) = self.asks.join_next() => self.answered(answer),
             }
@@ -114,7 +105,7 @@ impl Engine {
     }
 
     /// A second has passed: all releases are looked at.
-    fn second(&mut self) {
+    pub(super) fn second(&mut self) {
         let now = self.clock.now();
         self.journal.settle();
         let names: Vec<Name> = self.tracked.keys().cloned().collect();
@@ -136,7 +127,7 @@ impl Engine {
     }
 
     /// Ends the second early where it convicts already.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let now = self.clock.now();
         let convicted: Vec<Name> =
             self.tracked.iter().filter(|(_, tracked)| tracked.convicts()).map(|(name, _)| name.clone()).collect();
@@ -152,11 +143,18 @@ impl Engine {
         self.looks = Looks { last: Instant::now(), due: None };
     }
 
-    fn serve(&mut self, request: Request) {
-        let done = self.command(&request.release, request.command, &request.by);
-        self.publish();
+    fn serve(&mut self, request: Request, current: &Current) {
         // An asker who has gone away does not want to know.
-        let _ = request.reply.send(done);
+        match request {
+            Request::Command { release, command, by, reply } => {
+                let _ = reply.send(self.command(&release, command, &by));
+                self.publish();
+            }
+            Request::Reloaded { reply } => {
+                self.restore(&current.load_full());
+                let _ = reply.send(());
+            }
+        }
     }
 }
 
@@ -170,7 +168,7 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
+    pub(super) fn command(&mut self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
         let now = self.clock.now();
         let unknown = || CommandError::Unknown(release.to_owned());
         let (name, tracked) = self.tracked.iter_mut().find(|(name, _)| name.as_str() == release).ok_or_else(unknown)?;
@@ -264,7 +262,7 @@ impl Engine {
         self.tracked.get(name).map(|tracked| status(tracked, now, self.journal.trouble()))
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let now = self.clock.now();
         let trouble = self.journal.trouble();
         let statuses = self.tracked.values().map(|tracked| status(tracked, now, trouble)).collect();

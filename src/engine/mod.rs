@@ -4,7 +4,7 @@
 //! decide, and puts the new weight in force. It decides nothing itself. Its one invariant: no weight rises before the
 //! decision is durable in the journal, and nothing keeps a weight from falling.
 //!
-//! Everything it must not forget is in the state directory: decisions in `journal.jsonl`, evidence in `traces/`. A restart reads
+//! Everything it must not forget is in the [`StateDir`]: decisions in `journal.jsonl`, evidence in `traces/`. A restart reads
 //! both and goes on as if nothing had been.
 
 mod checks;
@@ -21,7 +21,7 @@ mod tracked;
 pub use control::{CommandError, Control, Explanation};
 pub use driver::Engine;
 pub use journal::JournalEntry;
-pub use state_dir::StateError;
+pub use state_dir::{StateDir, StateError};
 pub use status::{ReleaseStatus, SideStatus};
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub enum StateError {
 
 /// The folder, ours alone for as long as this lives.
 #[derive(Debug)]
-pub(super) struct StateDir {
+pub struct StateDir {
     path: PathBuf,
     /// Held, not used: the lock ends with the file.
     _lock: File,
@@ -54,7 +54,7 @@ impl StateDir {
     ///
     /// # Errors
     /// When it cannot be made or written, or another weir has it.
-    pub(super) fn open(path: &Path) -> Result<Self, StateError> {
+    pub fn open(path: &Path) -> Result<Self, StateError> {
         let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
         for folder in [path, &path.join(TRACES)] {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
@@ -64,13 +64,18 @@ impl StateDir {
         Ok(Self { path: path.to_owned(), _lock: lock(path)? })
     }
 
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The journal.
-    pub(super) fn journal(&self) -> PathBuf {
+    pub fn journal(&self) -> PathBuf {
         self.path.join("journal.jsonl")
     }
 
     /// The folder of the traces.
-    pub(super) fn traces(&self) -> PathBuf {
+    pub fn traces(&self) -> PathBuf {
         self.path.join(TRACES)
     }
 }

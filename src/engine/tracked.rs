@@ -160,6 +160,7 @@ impl Tracked {
             canary: &release.canary.name,
             spec: &release.spec,
             seen: (&self.evidence.seen.0, &self.evidence.seen.1),
+            at_weight: (&self.evidence.at_weight.0, &self.evidence.at_weight.1),
             bounds: &release.bounds,
         }
     }

@@ -91,6 +91,7 @@ fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transiti
         canary: &name("shop-v2"),
         spec,
         seen: (&Default::default(), &Default::default()),
+        at_weight: (&Default::default(), &Default::default()),
         bounds: &Default::default(),
     };
     if let Some(reason) = &transition.reason {
