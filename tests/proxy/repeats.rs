@@ -72,7 +72,6 @@ fn a_kept_connection_that_the_backend_has_closed_is_no_failure() {
     for _ in 0..20 {
         assert_eq!(get(gateway.address(), "/").status, 200);
     }
-    assert_eq!(gateway.classes("/b")[1], 20);
 }
 
 #[test]
@@ -111,12 +110,14 @@ fn a_malformed_answer_is_502_and_its_bytes_stay_here() {
 #[test]
 fn repeats_stop_at_the_budget() {
     let asked = std::sync::Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
-    let backend = Backend::answering(move |_| {
-        count.fetch_add(1, Ordering::Relaxed);
-        status("503 X", "")
-    });
-    let gateway = two([backend.address, backend.address]);
+    let backend = || {
+        let count = asked.clone();
+        Backend::answering(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            status("503 X", "")
+        })
+    };
+    let gateway = two([backend().address, backend().address]);
     let mut wire = Wire::connect(gateway.address());
     for _ in 0..200 {
         wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").reply();

@@ -40,10 +40,6 @@ impl Wire {
         Self { stream, read: Vec::new() }
     }
 
-    pub fn local_port(&self) -> u16 {
-        self.stream.local_addr().unwrap().port()
-    }
-
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         // The other side may have closed already: what it said before is what counts.
         let _ = self.stream.write_all(bytes.as_ref());
