@@ -226,8 +226,8 @@ impl Exchange {
         self.testify(|evidence| evidence.look(now));
         let idle = self.account.borrow().attempt.as_ref().map(|to| to.backend.idle_timeout);
         if let Some(fault) = idle.and_then(|idle| self.still.look(now, idle)) {
-            self.still.give_up(fault);
             self.let_go(fault);
+            self.still.give_up(fault);
         }
     }
 
@@ -239,6 +239,9 @@ impl Exchange {
         }
         self.broke(fault);
         drop(body);
+        if fault == Fault::ClientTimeout {
+            self.connection.gives_up_response();
+        }
     }
 
     /// The end, whatever it was.
