@@ -132,8 +132,5 @@ impl Control {
     }
 }
 
-#[cfg(test)]
-mod fixed;
-
 /// People's commands; more than this wait in line.
 const WAITING_REQUESTS: usize = 16;
