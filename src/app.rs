@@ -19,7 +19,7 @@ use crate::admin::{self, Access, AdminState, ListenerView, Published, Readiness,
 use crate::clock::{Clock, SystemClock};
 use crate::config::watch::{self, Watch};
 use crate::config::{self, Loaded, Problems};
-use crate::engine::{Control, Engine};
+use crate::engine::{Control, Engine, StateDir};
 use crate::health::probe;
 use crate::proxy::{self, Workers};
 use crate::snapshot::{Current, Leaves};
@@ -73,9 +73,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     report_warnings(&compiled.warnings);
     let current = Arc::new(Current::new(compiled.snapshot));
 
-    let mut engine = Engine::open(&options.state_dir, clock.clone())?;
+    let state_dir = StateDir::open(&options.state_dir)?;
+    let (mut engine, control) = Engine::open(state_dir, clock.clone(), leaves.failed.clone())?;
     engine.restore(&current.load());
-    let control = engine.control();
 
     let admin_at = config::admin(&loaded);
     let access = Arc::new(Access::open(admin_at.address, admin_at.token_file.as_deref())?);
@@ -122,7 +122,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         access,
         reload: reload.clone(),
     };
-    tasks.spawn(engine.run(current.clone(), leaves.failed.clone(), stop.clone()));
+    tasks.spawn(engine.run(current.clone(), stop.clone()));
     tasks.spawn(probe::run(current.clone(), fastrand::Rng::new(), stop.clone()));
     tasks.spawn(admin::serve(tokio::net::TcpListener::from_std(socket)?, state, stop.clone()));
     tasks.spawn(follow(follower, reloads, freeze.clone(), handed_back));
@@ -256,7 +256,7 @@ impl Follower {
 
     /// A new picture is in force: tells who follows it, and forgets what only the old one had.
     async fn settle(&self) {
-        self.control.reloaded();
+        self.control.reloaded().await;
         self.leaves.prune();
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::clock::SystemClock;
 use crate::config::{self, Resolved};
-use crate::engine::Engine;
+use crate::engine::{Engine, StateDir};
 use crate::snapshot::Leaves;
 
 /// A control surface with one release, `shop`, at 5%.
@@ -55,9 +55,9 @@ impl Surface {
         let loaded = config::parse(Path::new("weir.yaml"), CONFIG.to_owned()).unwrap();
         let snapshot = config::compile(&loaded, &leaves, &Resolved::new(), 1).unwrap().snapshot;
         let current = Arc::new(Current::new(snapshot));
-        let mut engine = Engine::open(state_dir.path(), Arc::new(SystemClock)).unwrap();
+        let folder = StateDir::open(state_dir.path()).unwrap();
+        let (mut engine, control) = Engine::open(folder, Arc::new(SystemClock), leaves.failed.clone()).unwrap();
         engine.restore(&current.load());
-        let (control, failed) = (engine.control(), leaves.failed.clone());
         let shown = Shown {
             effective: json!({ "releases": { "shop": { "overrides": [{ "value": "S3CRET" }] } }, "routes": [{ "release": "shop" }] }),
             listeners: vec![ListenerView { name: "web".parse().unwrap(), address: "127.0.0.1:8080".parse().unwrap() }],
@@ -73,7 +73,7 @@ impl Surface {
         };
         let token = state.access.token().reveal().to_owned();
         let cancel = CancellationToken::new();
-        tokio::spawn(engine.run(state.current.clone(), failed, cancel.clone()));
+        tokio::spawn(engine.run(state.current.clone(), cancel.clone()));
         let serving = tokio::spawn(serve(listener, state.clone(), cancel.clone()));
         Self { address, token, state, reloads, cancel, serving, _state_dir: state_dir }
     }
