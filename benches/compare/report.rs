@@ -94,7 +94,10 @@ pub fn table(proxies: &[Kind], rounds: &[Vec<Round>]) -> String {
             let _ = write!(text, "{median:>12.decimals$}");
         }
         for rival in &rivals {
-            let _ = write!(text, "{:>15.2}", medians[0] / medians[*rival]);
+            let _ = match medians[*rival] {
+                0.0 => write!(text, "{:>15}", "-"),
+                median => write!(text, "{:>15.2}", medians[0] / median),
+            };
         }
         text.push('\n');
     }
