@@ -118,6 +118,16 @@ fn without_stable_there_is_nothing_to_compare_with() {
 }
 
 #[test]
+fn without_stable_a_new_weight_convicts_nobody_either() {
+    for seed in 0..40 {
+        let weights = [(0, 1), (60, 5), (90, 25), (120, 50)].map(|(t, percent)| (t, Ratio::percent(percent)));
+        let scenario = scenario::ALL.iter().find(|scenario| scenario.name == "no-stable-traffic").unwrap();
+        let outcome = run(scenario, &Policy::default(), Steering::Recorded(&weights), 20, 150, seed);
+        assert_eq!(outcome.verdict, Verdict::Inconclusive, "{seed}");
+    }
+}
+
+#[test]
 fn repeated_errors_of_one_client_count_once_with_affinity() {
     let policy = Policy { warmup_s: 0.0, ..Policy::default() };
     let mut judge = Judge::new(policy, Bounds::default()).with_routing(Routing::Sticky);
