@@ -85,7 +85,6 @@ impl Download {
 }
 
 impl Passing {
-
     /// The last byte was handed over, without trailers that say anything else.
     fn whole(&mut self) {
         self.source = Source::Done;
@@ -193,7 +192,9 @@ impl Body for Download {
         match &passing.source {
             Source::Done => SizeHint::with_exact(0),
             Source::Local(text) => SizeHint::with_exact(text.len() as u64),
-            Source::Upstream => passing.ticket.payload.borrow().as_ref().map_or_else(SizeHint::default, Body::size_hint),
+            Source::Upstream => {
+                passing.ticket.payload.borrow().as_ref().map_or_else(SizeHint::default, Body::size_hint)
+            }
         }
     }
 }

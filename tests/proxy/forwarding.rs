@@ -6,7 +6,8 @@ use super::wire::{Wire, get, get_with};
 
 #[test]
 fn a_request_reaches_the_backend_and_its_answer_comes_back() {
-    let backend = Backend::answering(|_| b"HTTP/1.1 201 Created\r\nX-Answer: yes\r\nContent-Length: 5\r\n\r\nhello".to_vec());
+    let backend =
+        Backend::answering(|_| b"HTTP/1.1 201 Created\r\nX-Answer: yes\r\nContent-Length: 5\r\n\r\nhello".to_vec());
     let gateway = Gateway::to(backend.address);
     let reply = Wire::connect(gateway.address())
         .send("POST /a/%7eb/../c?x=%20 HTTP/1.1\r\nHost: Shop.test:81\r\nContent-Length: 4\r\nX-Ask: 1\r\n\r\nbody")
@@ -79,7 +80,8 @@ fn a_get_with_a_chunked_body_keeps_it() {
     let backend = Backend::saying("");
     let gateway = Gateway::to(backend.address);
     for method in ["GET", "DELETE"] {
-        let request = format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+        let request =
+            format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
         assert_eq!(Wire::connect(gateway.address()).send(request).reply().status, 200);
     }
     let bodies: Vec<Vec<u8>> = backend.seen().into_iter().map(|seen| seen.body).collect();
@@ -90,7 +92,8 @@ fn a_get_with_a_chunked_body_keeps_it() {
 fn a_strangers_word_about_the_client_is_replaced_and_a_trusted_proxys_kept() {
     let backend = Backend::saying("");
     let routes = format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
-    let says = "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Request-Id: theirs\r\ntraceparent: 00-1\r\n";
+    let says =
+        "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Request-Id: theirs\r\ntraceparent: 00-1\r\n";
     let stranger = Gateway::start(&routes);
     get_with(stranger.address(), "/", says);
     let trusted = "[{ name: web, address: '127.0.0.1:0', trustedProxies: ['127.0.0.0/8'] }]";

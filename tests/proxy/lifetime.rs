@@ -92,7 +92,9 @@ fn an_idle_connection_does_not_hold_up_the_drain() {
 #[test]
 fn a_reload_keeps_sockets_and_connections_and_changes_routes_at_once() {
     let (old, new) = (Backend::saying("old"), Backend::saying("new"));
-    let yaml = |backend: &Backend| format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
+    let yaml = |backend: &Backend| {
+        format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address)
+    };
     let web = "[{ name: web, address: '127.0.0.1:0' }]";
     let mut gateway = Gateway::with_listeners(web, &yaml(&old));
     let address = gateway.address();
@@ -135,7 +137,9 @@ fn a_reload_to_a_port_that_is_taken_changes_nothing() {
 #[test]
 fn reloads_under_load_lose_nothing() {
     let (old, new) = (Backend::saying("old"), Backend::saying("new"));
-    let yaml = |backend: &Backend| format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
+    let yaml = |backend: &Backend| {
+        format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address)
+    };
     let web = "[{ name: web, address: '127.0.0.1:0' }]";
     let mut gateway = Gateway::with_listeners(web, &yaml(&old));
     let (address, stop) = (gateway.address(), Arc::new(AtomicBool::new(false)));
@@ -171,7 +175,10 @@ fn a_client_that_goes_away_ends_the_work_for_it() {
         let _ = gone.lock().unwrap().send(stream.read(&mut [0; 1]).unwrap_or(0));
         true
     });
-    let gateway = Gateway::to_with(backend.address, "proxy: { workers: 1, accessLog: { format: text, template: '%RESPONSE_CODE% %RESPONSE_FLAGS%' } }");
+    let gateway = Gateway::to_with(
+        backend.address,
+        "proxy: { workers: 1, accessLog: { format: text, template: '%RESPONSE_CODE% %RESPONSE_FLAGS%' } }",
+    );
     let mut wire = Wire::connect(gateway.address());
     wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     eventually(|| backend.seen().first().cloned());

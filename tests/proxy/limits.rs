@@ -38,7 +38,9 @@ fn a_body_that_grows_too_large_is_413() {
     let backend = Backend::saying("");
     let gateway = limited(&backend, "limits: { bodyBytes: 10 }");
     let mut wire = Wire::connect(gateway.address());
-    wire.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n");
+    wire.send(
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef\r\n0\r\n\r\n",
+    );
     assert_eq!(wire.reply().status, 413);
     assert!(backend.seen().is_empty(), "the backend never gets a whole request");
 }

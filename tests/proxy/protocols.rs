@@ -131,7 +131,9 @@ fn http2_answers_many_requests_at_once() {
         let asked: Vec<_> = (0..50)
             .map(|number| {
                 let mut client = client.clone();
-                tokio::spawn(async move { text(client.send_request(get(&format!("http://a/{number}"))).await.unwrap()).await })
+                tokio::spawn(async move {
+                    text(client.send_request(get(&format!("http://a/{number}"))).await.unwrap()).await
+                })
             })
             .collect();
         for (number, answer) in asked.into_iter().enumerate() {

@@ -110,7 +110,8 @@ fn the_engine_is_called_on_a_failure_of_the_canary() {
     let failed = gateway.release().failed.clone();
     get(gateway.address(), "/");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(std::time::Duration::from_secs(20), failed.notified()).await.unwrap() });
+    runtime
+        .block_on(async { tokio::time::timeout(std::time::Duration::from_secs(20), failed.notified()).await.unwrap() });
 }
 
 #[test]
@@ -210,7 +211,10 @@ fn a_tester_with_the_secret_chooses_a_side_and_is_no_evidence() {
     assert_eq!(gateway.evidence(Side::Canary).requests, 0);
     assert_eq!(gateway.evidence_of(Side::Stable, 1).requests, 1, "the one without the secret");
     assert_eq!((canary.only().field("x-canary"), canary.only().field("x-other").as_deref()), (None, Some("1")));
-    assert!(stable.seen().iter().all(|seen| seen.field("x-canary").is_none()), "a wrong secret is not passed on either");
+    assert!(
+        stable.seen().iter().all(|seen| seen.field("x-canary").is_none()),
+        "a wrong secret is not passed on either"
+    );
     assert_eq!(stable.seen()[1].field("cookie").unwrap(), "a=1; b=2");
 }
 

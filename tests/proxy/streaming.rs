@@ -50,7 +50,8 @@ fn a_large_body_goes_through_both_ways_whole() {
 #[test]
 fn trailers_go_through_both_ways() {
     let backend = Backend::answering(|_| {
-        b"HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-sum: 7\r\n\r\n".to_vec()
+        b"HTTP/1.1 200 OK\r\nTrailer: x-sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nx-sum: 7\r\n\r\n"
+            .to_vec()
     });
     let gateway = Gateway::to(backend.address);
     let mut wire = Wire::connect(gateway.address());
@@ -105,7 +106,9 @@ fn head_and_304_have_no_body_but_keep_their_length() {
 
 #[test]
 fn a_client_of_http_1_0_gets_a_body_without_chunks() {
-    let backend = Backend::answering(|_| b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".to_vec());
+    let backend = Backend::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".to_vec()
+    });
     let gateway = Gateway::to(backend.address);
     let reply = Wire::connect(gateway.address()).send("GET / HTTP/1.0\r\nHost: a\r\n\r\n").reply();
     assert_eq!((reply.text().as_str(), reply.field("transfer-encoding")), ("hello", None));
@@ -125,7 +128,8 @@ fn bytes_after_an_upgrade_that_was_refused_are_http() {
 
 #[test]
 fn a_switch_nobody_asked_for_is_502() {
-    let backend = Backend::answering(|_| b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: evil\r\n\r\n".to_vec());
+    let backend =
+        Backend::answering(|_| b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: evil\r\n\r\n".to_vec());
     let gateway = Gateway::to(backend.address);
     assert_eq!(get(gateway.address(), "/").status, 502);
     let asked = Wire::connect(gateway.address())
@@ -153,7 +157,10 @@ fn after_a_switch_bytes_flow_both_ways_until_both_sides_are_done() {
         stream.write_all(&heard).unwrap();
         true
     });
-    let gateway = Gateway::to_with(backend.address, "proxy: { workers: 1, accessLog: { format: text, template: '%RESPONSE_CODE% %BYTES_RECEIVED% %BYTES_SENT% %RESPONSE_FLAGS%' } }");
+    let gateway = Gateway::to_with(
+        backend.address,
+        "proxy: { workers: 1, accessLog: { format: text, template: '%RESPONSE_CODE% %BYTES_RECEIVED% %BYTES_SENT% %RESPONSE_FLAGS%' } }",
+    );
     let mut wire = Wire::connect(gateway.address());
     wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n");
     assert_eq!(wire.reply().status, 101);

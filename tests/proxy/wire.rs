@@ -27,7 +27,8 @@ impl Reply {
 
     /// The value of a field; several are joined by ` | `.
     pub fn field(&self, name: &str) -> Option<String> {
-        let all: Vec<&str> = self.fields.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
+        let all: Vec<&str> =
+            self.fields.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
         (!all.is_empty()).then(|| all.join(" | "))
     }
 }
