@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Access, AdminState, ListenerView, Published, ReloadRequest, Readiness, Shown};
+use crate::admin::{self, Access, AdminState, ListenerView, Published, Readiness, ReloadRequest, Shown};
 use crate::clock::{Clock, SystemClock};
 use crate::config::watch::{self, Watch};
 use crate::config::{self, Loaded, Problems};
@@ -79,8 +79,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
 
     let admin_at = config::admin(&loaded);
     let access = Arc::new(Access::open(admin_at.address, admin_at.token_file.as_deref())?);
-    let socket = std::net::TcpListener::bind(admin_at.address)
-        .with_context(|| format!("cannot listen on {} for the admin API: set admin.address in the configuration", admin_at.address))?;
+    let socket = std::net::TcpListener::bind(admin_at.address).with_context(|| {
+        format!("cannot listen on {} for the admin API: set admin.address in the configuration", admin_at.address)
+    })?;
     socket.set_nonblocking(true)?;
     let admin = socket.local_addr()?;
     let workers = Workers::start(proxy::Options {
@@ -95,7 +96,8 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (reload, reloads) = mpsc::channel(8);
     let (handed_back, handed) = oneshot::channel();
     let (stop, freeze, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-    let metrics = Arc::new(Metrics::new(current.clone(), leaves.clone()));
+    let decided = control.clone();
+    let metrics = Arc::new(Metrics::new(current.clone(), leaves.clone(), move || decided.transitions()));
     let readiness = Arc::<Readiness>::default();
     let listeners = workers.addresses();
     let follower = Follower {
@@ -199,7 +201,7 @@ async fn follow(
             () = freeze.cancelled() => break,
             () = follower.watch.changed() => drop(follower.reload().await),
             Some(answer) = requests.recv() => drop(answer.send(follower.reload().await)),
-            resolved = follower.resolver.changed() => follower.readdress(&resolved),
+            resolved = follower.resolver.changed() => follower.readdress(&resolved).await,
         }
     }
     let _ = handed_back.send(follower.workers);
@@ -226,7 +228,8 @@ impl Follower {
         let loaded = config::load(&self.path).map_err(|problems| problems.to_string())?;
         let resolved = self.resolver.resolve(config::hosts(&loaded.file)).await;
         let generation = self.current.load().generation + 1;
-        let compiled = config::compile(&loaded, &self.leaves, &resolved, generation).map_err(|problems| problems.to_string())?;
+        let compiled =
+            config::compile(&loaded, &self.leaves, &resolved, generation).map_err(|problems| problems.to_string())?;
         let change = self.workers.prepare(&compiled.snapshot.listeners).map_err(|error| error.to_string())?;
         report_warnings(&compiled.warnings);
         self.current.store(compiled.snapshot);
@@ -234,25 +237,25 @@ impl Follower {
         self.watch.follow(watch::files(&loaded));
         self.shown.store(Arc::new(shown(&loaded, &self.workers)));
         self.loaded = loaded;
-        self.settle();
+        self.settle().await;
         Ok(generation)
     }
 
     /// Puts new addresses of the same configuration in force.
-    fn readdress(&mut self, resolved: &config::Resolved) {
+    async fn readdress(&mut self, resolved: &config::Resolved) {
         let generation = self.current.load().generation + 1;
         match config::compile(&self.loaded, &self.leaves, resolved, generation) {
             Ok(compiled) => {
                 tracing::info!(generation, "addresses of backends have changed");
                 self.current.store(compiled.snapshot);
-                self.settle();
+                self.settle().await;
             }
             Err(problems) => tracing::error!("new addresses of backends cannot be put in force:\n{problems}"),
         }
     }
 
     /// A new picture is in force: tells who follows it, and forgets what only the old one had.
-    fn settle(&self) {
+    async fn settle(&self) {
         self.control.reloaded();
         self.leaves.prune();
     }
@@ -261,7 +264,7 @@ impl Follower {
 /// What the control surface shows of a configuration.
 fn shown(loaded: &Loaded, workers: &Workers) -> Shown {
     let listeners = workers.addresses().into_iter().map(|(name, address)| ListenerView { name, address }).collect();
-    Shown { effective: config::redacted(&loaded.file), listeners }
+    Shown { effective: config::in_force(&loaded.file), listeners }
 }
 
 /// What is odd, but does not stand in the way.

@@ -46,6 +46,7 @@ pub mod balancer;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod endpoint;
 pub mod engine;
 pub mod health;

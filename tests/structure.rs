@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["engine", "proxy", "telemetry"],
     &["admin", "cli::render"],
     &["app"],
+    &["cli::render"],
     &["demo"],
     &["cli"],
 ];

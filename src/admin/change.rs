@@ -218,9 +218,13 @@ const LARGEST: usize = 16 * 1024;
 const BODY_PATIENCE: Duration = Duration::from_secs(5);
 
 fn refused(error: &CommandError) -> Refusal {
-    let status = match error {
-        CommandError::Unknown(_) => StatusCode::NOT_FOUND,
-        _ => StatusCode::CONFLICT,
+    let (status, hint) = match error {
+        CommandError::Unknown(_) => (StatusCode::NOT_FOUND, "`weir status` lists the releases"),
+        CommandError::Refused { .. } => (StatusCode::CONFLICT, "`weir status` says where it is"),
+        CommandError::Journal(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "make room in the state directory, then try again")
+        }
+        CommandError::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "start it again"),
     };
-    Refusal::new(status, error.to_string(), "`weir status` says where it is")
+    Refusal::new(status, error.to_string(), hint)
 }

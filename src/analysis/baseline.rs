@@ -1,5 +1,7 @@
 //! What stable's rate is taken to be: only where a bet is placed depends on it, never whether the bet is fair.
 
+use super::numeric::exp;
+
 /// Two estimates of one rate, from what came before: a steady one, and one that follows the onset of an outage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Baseline {
@@ -47,7 +49,7 @@ pub(super) struct Faded {
 impl Faded {
     /// Fades by so many half-lives.
     pub(super) fn fade(&mut self, half_lives: f64) {
-        let keep = libm::exp(-std::f64::consts::LN_2 * half_lives);
+        let keep = exp(-std::f64::consts::LN_2 * half_lives);
         self.requests *= keep;
         self.failed *= keep;
     }

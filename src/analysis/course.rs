@@ -149,17 +149,20 @@ impl Course {
     /// When stable is ill *by its own measure* and the canary is ill too, "no worse than stable" says nothing about normal
     /// times. When the canary is well by stable's normal measure, stable's illness is no reason to wait: it may be the cure.
     pub(super) fn favour(&self, policy: &Policy) -> Favour {
-        if self.normal.requests < KNOWN_REQUESTS {
-            return Favour::Gathered;
-        }
-        let normal = (self.normal.failed + 0.5) / (self.normal.requests + 1.0);
-        if exceeds(&self.stable_now, ILL_TIMES * normal + ILL_PLUS)
-            && exceeds(&self.canary_now, policy.err_bad.at(normal))
-        {
+        if self.is_stable_ill() && exceeds(&self.canary_now, policy.err_bad.at(self.normal_rate())) {
             Favour::Ignored
         } else {
             Favour::Gathered
         }
+    }
+
+    /// Whether stable fails more than it normally does, where that is known.
+    fn is_stable_ill(&self) -> bool {
+        self.normal.requests >= KNOWN_REQUESTS && exceeds(&self.stable_now, ILL_TIMES * self.normal_rate() + ILL_PLUS)
+    }
+
+    fn normal_rate(&self) -> f64 {
+        (self.normal.failed + 0.5) / (self.normal.requests + 1.0)
     }
 
     /// Takes the open tick into the averages; whether it had canary traffic.
@@ -169,10 +172,13 @@ impl Course {
         self.rate.fade(seconds / RATE_HALF_LIFE_S);
         self.rate.requests += open.requests() as f64;
         self.rate.failed += seconds;
-        for (faded, half_life) in [(&mut self.normal, NORMAL_HALF_LIFE_S), (&mut self.stable_now, NOW_HALF_LIFE_S)] {
-            faded.fade(seconds / half_life);
-            faded.add(open.stable, open.stable_failed);
-        }
+        self.stable_now.fade(seconds / NOW_HALF_LIFE_S);
+        self.stable_now.add(open.stable, open.stable_failed);
+        // An incident becomes normal too, but slowly.
+        let learned = if self.is_stable_ill() { INCIDENT_WEIGHT } else { 1.0 };
+        self.normal.fade(seconds / NORMAL_HALF_LIFE_S * learned);
+        self.normal.requests += open.stable as f64 * learned;
+        self.normal.failed += open.stable_failed as f64 * learned;
         self.canary_now.fade(seconds / NOW_HALF_LIFE_S);
         self.canary_now.add(open.canary, open.canary_failed);
         open.canary > 0
@@ -205,8 +211,9 @@ const STICKY_SHARE_TOLERANCE: f64 = 0.67;
 
 const RATE_HALF_LIFE_S: f64 = 10.0;
 
-/// Stable is measured by its own last minutes: an outage of five minutes becomes normal in as many.
+/// Stable is measured by its own last minutes; an incident of some ten minutes becomes normal.
 const NORMAL_HALF_LIFE_S: f64 = 300.0;
+const INCIDENT_WEIGHT: f64 = 0.25;
 const NOW_HALF_LIFE_S: f64 = 5.0;
 
 /// Fewer observed requests than this are no measure of what is normal.

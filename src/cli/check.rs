@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde::Serialize;
 
 use super::options::{Format, Output};
@@ -16,10 +15,10 @@ use crate::snapshot::Leaves;
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// The configuration file
-    #[arg(short, long, env = "WEIR_CONFIG", value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     /// Print every value that would be in force, and where it comes from
-    #[arg(long, env = "WEIR_PRINT_EFFECTIVE", value_parser = FalseyValueParser::new())]
+    #[arg(long)]
     print_effective: bool,
     #[command(flatten)]
     output: Output,

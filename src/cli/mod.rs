@@ -20,9 +20,12 @@ mod status;
 
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use options::{Global, state_dir};
+
+use crate::demo;
 
 /// A canary proxy: sends an exact share of the traffic to a new version, watches every response, promotes or aborts it
 #[derive(Debug, Parser)]
@@ -62,6 +65,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge recorded traffic: what would have been decided, when and why
     Replay(replay::ReplayArgs),
+    /// Watch a canary being promoted or aborted: two versions of an application, visitors, and a weir in front, all here
+    Demo(demo::DemoArgs),
+    /// Serve the demo's application: a greeting, and faults to order
+    DemoApp(demo::app::DemoAppArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
@@ -85,7 +92,7 @@ pub fn main() -> ExitCode {
 impl Cli {
     /// The whole tree of commands, for completions, manual pages and tests.
     pub fn tree() -> clap::Command {
-        quiet(Self::command())
+        with_variables(Self::command())
     }
 
     /// A daemon tells what it does; a command tells what went wrong.
@@ -110,15 +117,26 @@ impl Cli {
             Command::History(args) => history::run(args, global),
             Command::Explain(args) => explain::run(args, global),
             Command::Replay(args) => replay::run(args),
+            Command::Demo(args) => demo::run(args, global.style()),
+            Command::DemoApp(args) => demo::app::run(args),
             Command::Completions(args) => generate::completions(args),
             Command::Man(args) => generate::man(args),
         }
     }
 }
 
-/// Help that names variables without what they hold: it may be a secret's place, and it differs from page to page.
-fn quiet(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(quiet)
+/// Gives every option its variable, unless it names one: `--state-dir` has `WEIR_STATE_DIR`. A switch is off with `0`, `false`, `no` or nothing.
+///
+/// Help does not show what variables hold: it would differ from page to page.
+fn with_variables(command: clap::Command) -> clap::Command {
+    let with_variable = |arg: clap::Arg| {
+        let Some(long) = arg.get_long() else { return arg };
+        let variable = format!("WEIR_{}", long.to_uppercase().replace('-', "_"));
+        let switch = matches!(arg.get_action(), clap::ArgAction::SetTrue);
+        let arg = if arg.get_env().is_some() { arg } else { arg.env(variable) }.hide_env_values(true);
+        if switch { arg.value_parser(FalseyValueParser::new()) } else { arg }
+    };
+    command.mut_args(with_variable).mut_subcommands(with_variables)
 }
 
 /// What commands end with.
@@ -137,6 +155,7 @@ pub mod exit {
 
 const EXAMPLES: &str = "\
 Examples:
+  weir demo                           a canary that is promoted before your eyes
   weir check --config weir.yaml       what is wrong with a configuration file
   weir run --config weir.yaml         serve
   weir status -w                      watch the releases of the weir that runs on this machine

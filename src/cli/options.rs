@@ -15,13 +15,13 @@ use crate::telemetry::logs;
 #[command(next_help_heading = "Options for every command")]
 pub struct Global {
     /// Which log lines to write to standard error: a level, or levels by module such as `weir::engine=debug,info`
-    #[arg(long, global = true, env = "WEIR_LOG", value_name = "FILTER")]
+    #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
     /// How log lines are written
-    #[arg(long, global = true, env = "WEIR_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
     /// Whether output is coloured; `auto`: on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, env = "WEIR_COLOR", value_name = "WHEN", default_value = "auto")]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     color: When,
 }
 
@@ -69,7 +69,7 @@ impl Global {
 pub(super) struct StateDir {
     /// Where weir keeps its journal, and the address and token for commands. Default: systemd's STATE_DIRECTORY, else
     /// $XDG_STATE_HOME/weir, else ~/.local/state/weir
-    #[arg(long, env = "WEIR_STATE_DIR", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 }
 
@@ -107,7 +107,7 @@ pub(super) enum Format {
 #[derive(Clone, Copy, Debug, Args)]
 pub(super) struct Output {
     /// How to print: for people or for programs
-    #[arg(short, long, env = "WEIR_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(super) output: Format,
 }
 
@@ -118,9 +118,9 @@ pub(super) struct Target {
     #[command(flatten)]
     pub(super) state_dir: StateDir,
     /// Ask the weir at this address instead, such as `http://127.0.0.1:9180`
-    #[arg(long, env = "WEIR_ADMIN", value_name = "URL")]
+    #[arg(long, value_name = "URL")]
     pub(super) admin: Option<String>,
     /// A file with the token for it
-    #[arg(long, env = "WEIR_TOKEN_FILE", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub(super) token_file: Option<PathBuf>,
 }

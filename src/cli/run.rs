@@ -12,7 +12,7 @@ use crate::app;
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// The configuration file; read again when it changes, and on SIGHUP
-    #[arg(short, long, env = "WEIR_CONFIG", value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     config: PathBuf,
     #[command(flatten)]
     state_dir: StateDir,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use console::Term;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -24,7 +23,7 @@ pub(super) struct StatusArgs {
     /// The release; all when left out
     release: Option<String>,
     /// Go on showing: redraws on a terminal, prints lines otherwise; Ctrl-C ends it
-    #[arg(short, long, env = "WEIR_WATCH", value_parser = FalseyValueParser::new())]
+    #[arg(short, long)]
     watch: bool,
     #[command(flatten)]
     output: Output,

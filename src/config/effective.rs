@@ -39,16 +39,26 @@ pub enum Origin {
 
 /// Every value that is in force with `loaded`.
 pub fn effective(loaded: &Loaded) -> Effective {
-    let mut value = redacted(&loaded.file);
     let rows = defaults::table();
-    for row in &rows {
-        let keys: Vec<&str> = row.path.split('.').collect();
-        fill(&mut value, &keys, row);
-    }
+    let value = filled(&loaded.file, &rows);
     let mut entries = Vec::new();
     let source = Source { loaded, rows: &rows };
     source.flatten(&value, &loaded.root(), &mut Vec::new(), &mut entries);
     Effective(entries)
+}
+
+/// The configuration as JSON with every value in force, and secrets replaced.
+pub fn in_force(file: &File) -> Value {
+    filled(file, &defaults::table())
+}
+
+fn filled(file: &File, rows: &[Row]) -> Value {
+    let mut value = redacted(file);
+    for row in rows {
+        let keys: Vec<&str> = row.path.split('.').collect();
+        fill(&mut value, &keys, row);
+    }
+    value
 }
 
 /// The configuration as JSON, with secrets replaced.

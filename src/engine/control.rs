@@ -27,7 +27,12 @@ pub(super) type Statuses = Arc<Vec<ReleaseStatus>>;
 #[derive(Debug)]
 pub(super) enum Request {
     /// A human's command.
-    Command { release: String, command: Command, by: String, reply: oneshot::Sender<Result<ReleaseStatus, CommandError>> },
+    Command {
+        release: String,
+        command: Command,
+        by: String,
+        reply: oneshot::Sender<Result<ReleaseStatus, CommandError>>,
+    },
     /// There is another snapshot.
     Reloaded { reply: oneshot::Sender<()> },
 }
@@ -131,9 +136,6 @@ impl Control {
         Some(Explanation { status, decisions, trace: trace.filter(|path| path.exists()) })
     }
 }
-
-#[cfg(test)]
-mod fixed;
 
 /// People's commands and reloads; more than this wait in line.
 const WAITING_REQUESTS: usize = 16;

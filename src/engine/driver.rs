@@ -105,7 +105,7 @@ impl Engine {
     }
 
     /// A second has passed: all releases are looked at.
-    fn second(&mut self) {
+    pub(super) fn second(&mut self) {
         let now = self.clock.now();
         self.journal.settle();
         let names: Vec<Name> = self.tracked.keys().cloned().collect();
@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// Ends the second early where it convicts already.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let now = self.clock.now();
         let convicted: Vec<Name> =
             self.tracked.iter().filter(|(_, tracked)| tracked.convicts()).map(|(name, _)| name.clone()).collect();
@@ -168,7 +168,7 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
+    pub(super) fn command(&mut self, release: &str, command: Command, by: &str) -> Result<ReleaseStatus, CommandError> {
         let now = self.clock.now();
         let unknown = || CommandError::Unknown(release.to_owned());
         let (name, tracked) = self.tracked.iter_mut().find(|(name, _)| name.as_str() == release).ok_or_else(unknown)?;
@@ -218,7 +218,8 @@ impl Engine {
         let report = tracked.evidence.report.clone();
         let message = rollout::decision(&tracked.scene(), from, &reason, &state, &report);
         let (stable, canary) = (release.stable.name.clone(), release.canary.name.clone());
-        let entry = JournalEntry { time: now, release: name.clone(), stable, canary, reason, from, state, report, message };
+        let entry =
+            JournalEntry { time: now, release: name.clone(), stable, canary, reason, from, state, report, message };
         let cautious = matches!(entry.state.phase, Phase::Paused | Phase::Aborted) && entry.state.weight == from;
         if entry.state.weight < from || (cautious && tracked.last.is_some()) {
             self.journal.note(entry.clone());
@@ -261,7 +262,7 @@ impl Engine {
         self.tracked.get(name).map(|tracked| status(tracked, now, self.journal.trouble()))
     }
 
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let now = self.clock.now();
         let trouble = self.journal.trouble();
         let statuses = self.tracked.values().map(|tracked| status(tracked, now, trouble)).collect();

@@ -16,6 +16,8 @@ pub(super) struct Evidence {
     pub(super) report: Report,
     /// All that was seen: stable, canary.
     pub(super) seen: (Tally, Tally),
+    /// What was seen since the weight is as it is.
+    pub(super) at_weight: (Tally, Tally),
     /// The second and the weight of the last tick that had requests.
     pub(super) last: Option<(i64, Ratio)>,
 }
@@ -25,7 +27,8 @@ impl Evidence {
     pub(super) fn none(header: &Header) -> Self {
         let stages = header.meta.stages.iter().map(|&weight| Ratio::from_fraction(weight)).collect();
         let judge = Judge::of_trace(header);
-        Self { judge, stages, report: Report::default(), seen: Default::default(), last: None }
+        let (report, seen, at_weight) = Default::default();
+        Self { judge, stages, report, seen, at_weight, last: None }
     }
 
     /// The evidence of an attempt that is over: what the judge said at its end.
@@ -38,8 +41,13 @@ impl Evidence {
     /// Takes in a tick that is over.
     pub(super) fn observe(&mut self, tick: &Tick) {
         self.report = self.judge.observe(tick, self.next(tick.weight));
-        self.seen.0 += &tick.stable;
-        self.seen.1 += &tick.canary;
+        if self.last.is_some_and(|(_, weight)| weight != tick.weight) {
+            self.at_weight = Default::default();
+        }
+        for sums in [&mut self.seen, &mut self.at_weight] {
+            sums.0 += &tick.stable;
+            sums.1 += &tick.canary;
+        }
         if tick.stable.requests > 0 || tick.canary.requests > 0 {
             self.last = Some((tick.t, tick.weight));
         }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// It cannot be made or entered.
-    #[error("the state directory {path} cannot be used: {source}: give weir its rights, or another one with --state-dir")]
+    #[error(
+        "the state directory {path} cannot be used: {source}: give weir its rights, or another one with --state-dir"
+    )]
     Unusable {
         /// Which.
         path: PathBuf,
@@ -28,7 +30,9 @@ pub enum StateError {
         owner: Option<String>,
     },
     /// A file in it cannot be read or made.
-    #[error("{path} cannot be opened: {source}: give weir the right to read and write it, or move it away to start anew")]
+    #[error(
+        "{path} cannot be opened: {source}: give weir the right to read and write it, or move it away to start anew"
+    )]
     File {
         /// Which.
         path: PathBuf,

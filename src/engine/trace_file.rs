@@ -235,7 +235,8 @@ fn stem(release: &Name) -> String {
 /// Whether `file` is a trace of the release with that stem; `shop-eu-...` is none of `shop`.
 fn is_of(stem: &str, file: &str) -> bool {
     let file = file.strip_suffix(".old").unwrap_or(file);
-    let rest = file.strip_suffix(".csv").and_then(|file| file.strip_prefix(stem)).and_then(|rest| rest.strip_prefix('-'));
+    let rest =
+        file.strip_suffix(".csv").and_then(|file| file.strip_prefix(stem)).and_then(|rest| rest.strip_prefix('-'));
     let Some((key, attempt)) = rest.and_then(|rest| rest.split_once('-')) else { return false };
     key.len() == 16 && key.bytes().all(|b| b.is_ascii_hexdigit()) && attempt.bytes().all(|b| b.is_ascii_digit())
 }

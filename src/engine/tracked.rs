@@ -113,10 +113,8 @@ impl Tracked {
     pub(super) fn close_tick(&mut self, now: Timestamp) {
         let tick = self.open_tick();
         let seconds = now.since(self.meter.opened()).as_secs_f64();
-        self.rates = (
-            faded(self.rates.0, tick.stable.requests, seconds),
-            faded(self.rates.1, tick.canary.requests, seconds),
-        );
+        self.rates =
+            (faded(self.rates.0, tick.stable.requests, seconds), faded(self.rates.1, tick.canary.requests, seconds));
         if self.is_judged() {
             if let Some(trace) = &mut self.trace {
                 trace.write(&tick);
@@ -162,6 +160,7 @@ impl Tracked {
             canary: &release.canary.name,
             spec: &release.spec,
             seen: (&self.evidence.seen.0, &self.evidence.seen.1),
+            at_weight: (&self.evidence.at_weight.0, &self.evidence.at_weight.1),
             bounds: &release.bounds,
         }
     }

@@ -19,6 +19,9 @@ pub struct Scene<'a> {
     pub spec: &'a Spec,
     /// What was seen of stable and of the canary in this attempt.
     pub seen: (&'a Tally, &'a Tally),
+    /// What was seen of them since the weight is as it is. Only this compares like with like: over several weights a version
+    /// that was busier in bad times looks worse than it is.
+    pub at_weight: (&'a Tally, &'a Tally),
     /// How the tallies' buckets are to be read.
     pub bounds: &'a Bounds,
 }
@@ -120,16 +123,18 @@ pub(super) fn ways_on(release: &Name, spec: &Spec, weight: Ratio) -> String {
     }
 }
 
-/// Both error rates, canary first.
+/// Both error rates, canary first, at one weight where there is anything to tell of it; else as the judge counts.
 pub(super) fn comparison(scene: &Scene<'_>, report: &Report) -> String {
-    let ((stable, stable_errors), (canary, errors)) = (report.stable, report.canary);
-    format!(
-        "{} failed {}, {} {}",
-        scene.canary,
-        part(errors, canary, "request"),
-        scene.stable,
-        part_again(stable_errors, stable)
-    )
+    let (stable, canary) = scene.at_weight;
+    let telling = canary.errors > 0 || (canary.requests > 0 && report.canary.1 == 0);
+    let (canary, stable) = if telling {
+        ((canary.requests, canary.errors), (stable.requests, stable.errors))
+    } else {
+        (report.canary, report.stable)
+    };
+    let lately = if canary == report.canary { "" } else { " at this weight" };
+    let of_canary = part(canary.1, canary.0, "request");
+    format!("{} failed {of_canary}{lately}, {} {}", scene.canary, scene.stable, part_again(stable.1, stable.0))
 }
 
 /// What convicts, in the numbers that convict.
@@ -145,7 +150,7 @@ fn accusation(scene: &Scene<'_>, culprit: &Culprit, report: &Report) -> String {
 }
 
 fn slowness(scene: &Scene<'_>, millis: u32) -> Option<String> {
-    let (stable, canary) = scene.seen;
+    let (stable, canary) = if scene.at_weight.1.requests > 0 { scene.at_weight } else { scene.seen };
     let slow = part(slower_than(canary, scene.bounds, millis)?, canary.requests, "response");
     let slow_stable = part_again(slower_than(stable, scene.bounds, millis)?, stable.requests);
     Some(format!("{slow} of {} took longer than {millis}ms, of {} {slow_stable}", scene.canary, scene.stable))

@@ -9,7 +9,7 @@ use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 
 use super::family::Family;
 use super::names::{ALL, BUILD_INFO, ENDPOINT_HEALTHY, PROCESS_START, RELEASE_WEIGHT};
-use super::{Decisions, Reloads, process, traffic};
+use super::{Decisions, Reloads, decisions, process, traffic};
 use crate::balancer;
 use crate::clock::{Clock, SystemClock, uptime};
 use crate::snapshot::{Current, Leaves, Snapshot};
@@ -24,27 +24,29 @@ pub struct Metrics {
     registry: Registry,
     /// How reloads went.
     pub reloads: Arc<Reloads>,
-    /// How often releases moved.
-    pub decisions: Arc<Decisions>,
 }
 
 impl Metrics {
-    /// Over what the workers count in `leaves` and what `current` holds. Starts now: at the start of the process.
-    pub fn new(current: Arc<Current>, leaves: Arc<Leaves>) -> Self {
+    /// Over what the workers count in `leaves`, what `current` holds, and what the engine counts, which `decisions` asks at
+    /// each scrape. Starts now: at the start of the process.
+    pub fn new(
+        current: Arc<Current>,
+        leaves: Arc<Leaves>,
+        decisions: impl Fn() -> Decisions + Send + Sync + 'static,
+    ) -> Self {
         let now = SystemClock.now();
         let reloads = Arc::new(Reloads::new(now));
-        let decisions = Arc::<Decisions>::default();
         let weir = Weir {
             descriptions: descriptions(),
             current,
             leaves,
             reloads: reloads.clone(),
-            decisions: decisions.clone(),
+            decisions: Box::new(decisions),
             started: now,
         };
         let registry = Registry::new();
         registry.register(Box::new(weir)).expect("the registry is new, and a test registers these descriptions");
-        Self { registry, reloads, decisions }
+        Self { registry, reloads }
     }
 
     /// Everything in Prometheus's text format.
@@ -63,7 +65,7 @@ struct Weir {
     current: Arc<Current>,
     leaves: Arc<Leaves>,
     reloads: Arc<Reloads>,
-    decisions: Arc<Decisions>,
+    decisions: Box<dyn Fn() -> Decisions + Send + Sync>,
     started: Timestamp,
 }
 
@@ -76,7 +78,7 @@ impl Collector for Weir {
         let snapshot = self.current.load_full();
         let mut families = traffic::families(&self.leaves);
         families.extend(self.reloads.families());
-        families.extend(self.decisions.families());
+        families.extend(decisions::families(&(self.decisions)(), snapshot.releases.keys()));
         families.extend(process::families());
         families.extend([weights(&snapshot), endpoints(&snapshot), build_info()]);
         families.push(Family::single(PROCESS_START, self.started.as_millis() as f64 / 1000.0));

@@ -75,12 +75,12 @@ pub const RELEASE_WEIGHT: Metric = Metric {
     help: "The canary's share of the traffic in force, 0 to 1.",
 };
 
-/// Decisions, by the verdict of the judge: `pass`, `fail` or `inconclusive`.
+/// Decisions that rest on what was seen, by what it said: `pass`, `fail` or `inconclusive`.
 pub const RELEASE_VERDICTS: Metric = Metric {
     name: "weir_release_verdicts_total",
     kind: Kind::Counter,
     labels: &["release", "verdict"],
-    help: "Decisions by the judge's verdict at that time.",
+    help: "Decisions that rest on what was seen, by what it said.",
 };
 
 /// Decisions, by why.

@@ -2,6 +2,7 @@
 
 mod app;
 mod client;
+mod demo;
 mod lifecycle;
 mod release;
 mod share;

@@ -3,7 +3,7 @@
 
 use super::table::{self, Align};
 use super::{Style, Tone, change, entry, excess, format, part, words};
-use crate::analysis::Report;
+use crate::analysis::{Culprit, Report};
 use crate::engine::{JournalEntry, ReleaseStatus};
 use crate::rollout::{Phase, Reason};
 use crate::types::Side;
@@ -18,7 +18,7 @@ pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: 
         return status.map_or_else(Vec::new, |status| super::release(status, style));
     };
     let mut lines = summary(last, status, style);
-    let open = matches!(last.state.phase, Phase::Progressing | Phase::Paused);
+    let open = last.state.phase.is_open();
     let report = status.filter(|_| open).map_or(&last.report, |status| &status.report);
     let mut section = |title: &str, body: Vec<String>| {
         if !body.is_empty() {
@@ -28,7 +28,9 @@ pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: 
     };
     section(if open { "What weir sees" } else { "What weir saw" }, counts(last, report, style));
     section(if open { "How sure it is" } else { "How sure it was" }, certainty(report, style));
-    section(if open { "What is needed" } else { "What it would have taken" }, needed(last, report, open, style));
+    let texts = if open { awaited(last, status, report) } else { turned(last, report) };
+    let texts = texts.iter().flat_map(|text| style.wrap(2, &sentence(text))).collect();
+    section(if open { "What it waits for" } else { "What it would have taken" }, texts);
     section("How it came to this", story(last, journal, style));
     lines
 }
@@ -51,10 +53,7 @@ fn summary(last: &JournalEntry, status: Option<&ReleaseStatus>, style: &Style) -
     );
     let mut lines = vec![format!("{name}: {}, canary {} at {weight}", style.paint(tone, phase), last.canary)];
     lines.extend(style.wrap(2, &when));
-    lines.extend(style.wrap(2, &last.message));
-    if let Some(now) = status.map(|status| status.message.as_str()).filter(|now| *now != last.message) {
-        lines.extend(style.wrap(2, &format!("Now: {now}")));
-    }
+    lines.extend(style.wrap(2, &sentence(&last.message)));
     lines
 }
 
@@ -77,10 +76,11 @@ fn counts(last: &JournalEntry, report: &Report, style: &Style) -> Vec<String> {
     lines
 }
 
-/// How many of the canary's requests stable would have failed.
+/// How many of the canary's requests stable would have failed. Nothing where slowness is the matter: the sentence of the
+/// decision counts the slow ones.
 fn expectation(report: &Report) -> Option<String> {
     let ((stable, stable_errors), (canary, errors)) = (report.stable, report.canary);
-    if stable == 0 || canary == 0 {
+    if stable == 0 || canary == 0 || matches!(report.culprit, Some(Culprit::Latency(_))) {
         return None;
     }
     let expected = stable_errors as f64 / stable as f64 * canary as f64;
@@ -125,30 +125,24 @@ fn certainty(report: &Report, style: &Style) -> Vec<String> {
     lines
 }
 
-/// What is missing, or what would have turned the decision.
-fn needed(last: &JournalEntry, report: &Report, open: bool, style: &Style) -> Vec<String> {
-    let mut texts = Vec::new();
-    if open {
-        texts.extend(report.hold.map(|hold| format!("{}.", words::hold(hold))));
-        texts.extend(outlook(report));
-        if last.state.phase == Phase::Paused {
-            texts.push(format!(
-                "It waits for a human: `weir resume {0}`, `weir promote {0}` or `weir abort {0}`.",
-                last.release
-            ));
-        }
-    } else {
-        texts.extend(verdict_turned(last, report));
+/// What an open rollout waits for.
+fn awaited(last: &JournalEntry, status: Option<&ReleaseStatus>, report: &Report) -> Vec<String> {
+    let mut texts: Vec<String> = status.map(|status| status.message.clone()).into_iter().collect();
+    let outlook = super::outlook(report);
+    if !outlook.is_empty() {
+        texts.push(format!("At the present traffic and rates a decision takes {outlook}"));
     }
-    texts.iter().flat_map(|text| style.wrap(2, &sentence(text))).collect()
+    if status.is_none() && last.state.phase == Phase::Paused {
+        texts.push(format!(
+            "It waits for a human: `weir resume {0}`, `weir promote {0}` or `weir abort {0}`",
+            last.release
+        ));
+    }
+    texts
 }
 
-fn outlook(report: &Report) -> Option<String> {
-    let text = super::outlook(report);
-    (!text.is_empty()).then(|| format!("At the present traffic and rates: {text} until a decision."))
-}
-
-fn verdict_turned(last: &JournalEntry, report: &Report) -> Vec<String> {
+/// What would have turned the decision.
+fn turned(last: &JournalEntry, report: &Report) -> Vec<String> {
     let release = &last.release;
     let again = format!(
         "Once it is fixed, change the release's `revision` (or its canary) to start anew; \

@@ -61,11 +61,10 @@ pub(super) fn latency(span: Option<Span>) -> String {
     }
 }
 
-/// A length of time by its two largest units: `42s`, `3m12s`, `2h05m`, `3d04h`.
+/// A length of time in whole seconds or more, by its two largest units: `42s`, `3m12s`, `2h05m`, `3d04h`.
 pub fn span(time: Duration) -> String {
     let seconds = time.as_secs();
     match seconds {
-        0 if time.as_millis() > 0 => format!("{}ms", time.as_millis()),
         0..60 => format!("{seconds}s"),
         60..3600 if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),

@@ -153,7 +153,7 @@ fn step(status: &ReleaseStatus) -> String {
 
 /// The weights of all steps and the whole at the end, the present one in brackets.
 fn trail(status: &ReleaseStatus, style: &Style) -> String {
-    let open = matches!(status.phase, Phase::Progressing | Phase::Paused);
+    let open = status.phase.is_open();
     let mark = |i: usize, weight: &Ratio| match i {
         _ if open && i == status.step => style.paint(Tone::Active, &format!("[{weight}]")),
         _ if i < status.step || status.phase == Phase::Promoted => style.paint(Tone::Plain, &weight.to_string()),
@@ -172,7 +172,7 @@ fn trail(status: &ReleaseStatus, style: &Style) -> String {
 
 /// Both versions side by side.
 fn versions(status: &ReleaseStatus, style: &Style) -> Vec<String> {
-    let heading = ["", "backend", "share", "requests", "rate", "errors", "", "p50", "p99", "endpoints"];
+    let heading = ["", "backend", "share", "requests", "per second", "errors", "error rate", "p50", "p99", "endpoints"];
     let mut rows = vec![heading.map(|word| style.paint(Tone::Faint, word)).to_vec()];
     rows.push(version(Side::Stable, &status.stable, status.weight.complement(), style));
     rows.push(version(Side::Canary, &status.canary, status.weight, style));
@@ -205,7 +205,7 @@ fn evidence(status: &ReleaseStatus, style: &Style) -> Vec<String> {
     let abort = towards_abort(&status.report);
     let alarm = if abort >= 0.5 { Tone::Bad } else { Tone::Warn };
     let bar = |tone, fraction: f64| style.bar(tone, fraction, BAR);
-    let row = |label: String, bar, fraction: f64, note| vec![label, bar, format!("{:.0}%", floor(fraction)), note];
+    let row = |label: String, bar, fraction: f64, note| vec![label, bar, format!("{:>3.0}%", floor(fraction)), note];
     let rows = [
         row(goal, bar(Tone::Good, progress), progress, outlook(&status.report)),
         row("towards abort".to_owned(), bar(alarm, abort), abort, suspicion(&status.report)),
@@ -238,16 +238,11 @@ fn floor(fraction: f64) -> f64 {
     (fraction * 100.0).floor()
 }
 
-/// How much longer, as far as the judge can tell.
+/// How much longer, as far as the judge can tell: `~380 more canary requests, ~38s`.
 fn outlook(report: &Report) -> String {
-    match (report.needed, report.eta) {
-        (Some(needed), Some(eta)) => {
-            format!("about {} more canary requests, {}", format::count(needed), format::span(eta.0))
-        }
-        (Some(needed), None) => format!("about {} more canary requests", format::count(needed)),
-        (None, Some(eta)) => format!("about {}", format::span(eta.0)),
-        (None, None) => String::new(),
-    }
+    let needed = report.needed.map(|needed| format!("~{} more canary requests", format::count(needed)));
+    let eta = report.eta.map(|eta| format!("~{}", format::span(eta.0)));
+    needed.into_iter().chain(eta).collect::<Vec<_>>().join(", ")
 }
 
 fn suspicion(report: &Report) -> String {
@@ -273,7 +268,7 @@ fn checks(status: &ReleaseStatus, style: &Style) -> Vec<String> {
 }
 
 /// Columns of a bar.
-const BAR: usize = 24;
+const BAR: usize = 20;
 
 #[cfg(test)]
 mod tests;

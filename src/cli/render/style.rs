@@ -80,6 +80,9 @@ impl Style {
 
     /// `text` in the colour of `tone`.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
+        if text.is_empty() {
+            return String::new();
+        }
         let ansi = match (self.colour, tone) {
             (Colour::Off, _) | (Colour::On, Tone::Plain) => return text.to_owned(),
             (Colour::On, Tone::Strong) => Ansi::new().bold(),

@@ -73,6 +73,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, reason: Reason, mess
             rollout: "shop-v1/shop-v2/".to_owned(),
             attempt: 1,
             phase,
+            pause: None,
             step: 1,
             weight: Ratio::percent(to),
             started: START,
@@ -113,12 +114,12 @@ fn a_release_under_way_reads_like_this() {
 shop  progressing  canary at 5%, step 2 of 4 for 32s, 1m12s in all
   1% -> [5%] -> 25% -> 50% -> 100%
 
-          backend  share  requests   rate  errors          p50    p99  endpoints
-  stable  shop-v1    95%    12,345  190/s      12  0.10%  12ms  1.25s     2/2 up
-  canary  shop-v2     5%       650  9.5/s       1  0.15%  12ms  1.25s     2/2 up
+          backend  share  requests  per second  errors  error rate   p50    p99  endpoints
+  stable  shop-v1    95%    12,345       190/s      12       0.10%  12ms  1.25s     2/2 up
+  canary  shop-v2     5%       650       9.5/s       1       0.15%  12ms  1.25s     2/2 up
 
-  towards 25%    ##########..............  41%  about 380 more canary requests, 38s
-  towards abort  #####...................  21%
+  towards 25%    ########............   41%  ~380 more canary requests, ~38s
+  towards abort  ####................   21%
   the canary's error rate is -0.10 to +0.21 points from stable's
 
   weighing the canary at 5%";
@@ -129,7 +130,7 @@ shop  progressing  canary at 5%, step 2 of 4 for 32s, 1m12s in all
 fn the_last_step_works_towards_promotion() {
     let last = ReleaseStatus { step: 3, weight: Ratio::percent(50), ..status() };
     let text = release(&last, &style()).join("\n");
-    assert!(text.contains("\n  towards promotion  ##########..............  43%  about 380"), "{text}");
+    assert!(text.contains("\n  towards promotion  #########...........   43%  ~380"), "{text}");
     assert!(text.contains("1% -> 5% -> 25% -> [50%] -> 100%"), "{text}");
 }
 
@@ -148,7 +149,7 @@ fn nothing_seen_yet_is_a_dash_and_not_a_number() {
     }
     fresh.report = Report::default();
     let text = release(&fresh, &style()).join("\n");
-    assert!(text.contains("0/s       0  -    -    -"), "{text}");
+    assert!(text.contains("0/s       0           -    -    -"), "{text}");
     assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
 }
 
@@ -233,7 +234,7 @@ fn the_story_of_an_abort_has_counts_rates_evidence_and_the_way_out() {
         "canary  shop-v2       212      14  6.60%",
         "As good as stable, about 0.6 of the canary's 212 requests would have failed; 14 did.",
         "The canary's error rate is +3.90 to +9.80 points from stable's.",
-        "against the canary  ########################  1,339 to 1  of 100 to 1  (ln 7.20 of 4.61)",
+        "against the canary  ####################  1,339 to 1  of 100 to 1  (ln 7.20 of 4.61)",
         "at most 1.00% of good canaries",
         "comes from failed requests",
         "What it would have taken",
@@ -249,8 +250,8 @@ fn the_story_of_an_abort_has_counts_rates_evidence_and_the_way_out() {
 fn the_story_of_an_open_rollout_says_what_is_missing() {
     let journal = &aborted()[..2];
     let text = explain(Some(&status()), journal, &style()).join("\n");
-    assert!(text.contains("More requests are needed to be sure."), "{text}");
-    assert!(text.contains("about 380 more canary requests, 38s until a decision"), "{text}");
+    assert!(text.contains("What it waits for\n  Weighing the canary at 5%.\n"), "{text}");
+    assert!(text.contains("a decision takes ~380 more canary requests, ~38s"), "{text}");
     assert!(text.contains("What weir sees"), "{text}");
 }
 

@@ -189,7 +189,10 @@ fn another_rollout_starts_from_the_beginning() {
     let new = Spec { rollout: "v2>v3#".to_owned(), ..spec(vec![plain(1)]) };
     let transition = reconcile(&new, &started(&old), at(5));
     assert_eq!(transition, start(&new, at(5)));
-    assert_eq!(step(&new, &started(&old), at(5), Input::Tick { report: &report(Verdict::Fail), checks: &[] }).reason, None);
+    assert_eq!(
+        step(&new, &started(&old), at(5), Input::Tick { report: &report(Verdict::Fail), checks: &[] }).reason,
+        None
+    );
 }
 
 #[test]

@@ -23,12 +23,14 @@ fn one_step() -> impl Strategy<Value = Step> {
 /// Also such that the configuration refuses: falling weights, no steps, contradicting times.
 fn any_spec() -> impl Strategy<Value = Spec> {
     let rule = prop_oneof![Just(OnNoEvidence::Hold), Just(OnNoEvidence::Promote), Just(OnNoEvidence::Abort)];
-    (proptest::collection::vec(one_step(), 0..6), rule, any::<bool>()).prop_map(|(mut steps, on_no_evidence, sorted)| {
-        if sorted {
-            steps.sort_by_key(|step| step.weight);
-        }
-        Spec { on_no_evidence, ..spec(steps) }
-    })
+    (proptest::collection::vec(one_step(), 0..6), rule, any::<bool>()).prop_map(
+        |(mut steps, on_no_evidence, sorted)| {
+            if sorted {
+                steps.sort_by_key(|step| step.weight);
+            }
+            Spec { on_no_evidence, ..spec(steps) }
+        },
+    )
 }
 
 #[derive(Clone, Debug)]
@@ -89,6 +91,7 @@ fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transiti
         canary: &name("shop-v2"),
         spec,
         seen: (&Default::default(), &Default::default()),
+        at_weight: (&Default::default(), &Default::default()),
         bounds: &Default::default(),
     };
     if let Some(reason) = &transition.reason {

@@ -12,9 +12,13 @@ fn standing(spec: &Spec, step: usize) -> State {
     State { step, weight: spec.step(step).weight, ..start(spec, START).state }
 }
 
+/// The release `shop`, with nothing seen at the present weight yet.
 fn scene<'a>(spec: &'a Spec, names: &'a [Name; 3], seen: (&'a Tally, &'a Tally), bounds: &'a Bounds) -> Scene<'a> {
-    Scene { release: &names[0], stable: &names[1], canary: &names[2], spec, seen, bounds }
+    let [release, stable, canary] = names;
+    Scene { release, stable, canary, spec, seen, at_weight: (&NOTHING, &NOTHING), bounds }
 }
+
+const NOTHING: Tally = Tally { requests: 0, errors: 0, err_clients: 0, buckets: [0; crate::stats::BUCKETS] };
 
 fn names() -> [Name; 3] {
     [name("shop"), name("shop-v1"), name("shop-v2")]
@@ -100,6 +104,21 @@ fn the_way_up_is_told_with_what_was_seen() {
 }
 
 #[test]
+fn like_is_compared_with_like() {
+    let (spec, names, bounds) = (shop(), names(), Bounds::default());
+    let (stable, canary) =
+        (Tally { requests: 700, errors: 7, ..NOTHING }, Tally { requests: 702, errors: 6, ..NOTHING });
+    let scene = Scene { at_weight: (&stable, &canary), ..scene(&spec, &names, (&NOTHING, &NOTHING), &bounds) };
+    // An outage while the canary had half of the traffic, after quiet times while it had little.
+    let whole = Report { canary: (752, 6), stable: (9700, 9), ..report(Verdict::Pass) };
+    let promoted = State { phase: Phase::Promoted, weight: Ratio::ONE, ..standing(&spec, 3) };
+    assert_eq!(
+        decision(&scene, Ratio::percent(50), &Reason::Healthy, &promoted, &whole),
+        "promoted: shop-v2 gets all traffic; shop-v2 failed 6 of 702 requests (0.9%) at this weight, shop-v1 7 of 700 (1%)"
+    );
+}
+
+#[test]
 fn commands_are_told_with_who_gave_them() {
     let spec = shop();
     let told = |from, command, state: &State| {
@@ -108,10 +127,7 @@ fn commands_are_told_with_who_gave_them() {
     };
     let at_5 = standing(&spec, 1);
     let aborted = State { phase: Phase::Aborted, weight: Ratio::ZERO, ..at_5.clone() };
-    assert_eq!(
-        told(5, Command::Abort, &aborted),
-        "aborted by alice@laptop at 5%: shop-v2 gets no traffic any more"
-    );
+    assert_eq!(told(5, Command::Abort, &aborted), "aborted by alice@laptop at 5%: shop-v2 gets no traffic any more");
     let set = State { phase: Phase::Paused, weight: Ratio::percent(7), ..at_5.clone() };
     assert_eq!(
         told(5, Command::SetWeight(set.weight), &set),

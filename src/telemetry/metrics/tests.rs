@@ -1,16 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::analysis::Verdict;
-use crate::balancer::Balancer;
-use crate::health::outlier::OutlierPolicy;
-use crate::retry::RetryBudget;
-use crate::route::Router;
-use crate::snapshot::{Backend, ClientPolicy, Protocol, TrafficKey};
-use crate::stats::{PerWorker, bump};
+use crate::config::{self, Resolved};
+use crate::snapshot::TrafficKey;
+use crate::stats::bump;
 use crate::telemetry::names::Kind;
 use crate::types::{Name, Ratio};
 
@@ -18,58 +13,14 @@ fn name(text: &str) -> Name {
     text.parse().unwrap()
 }
 
-fn backend(leaves: &Leaves, text: &str) -> Arc<Backend> {
-    let address: SocketAddr = "127.0.0.1:9001".parse().unwrap();
-    let second = Duration::from_secs(1);
-    Arc::new(Backend {
-        name: name(text),
-        endpoints: vec![leaves.endpoint(&name(text), address, "localhost:9001")],
-        protocol: Protocol::Http1,
-        tls: None,
-        balancer: Balancer::RoundRobin,
-        cursor: PerWorker::<AtomicUsize>::new(leaves.workers),
-        outlier: OutlierPolicy {
-            enabled: false,
-            consecutive_failures: 1,
-            ejection: second,
-            max_ejected: Ratio::percent(50),
-        },
-        probe: None,
-        connect_timeout: second,
-        response_timeout: second,
-        idle_timeout: second,
-        keep_alive: second,
-        max_connections: 1,
-        max_pending: 1,
-        budget: Arc::new(RetryBudget::default()),
-    })
-}
-
+/// Of a release `shop` on listeners `web` and `tls`, which has moved three times.
 fn metrics() -> (Metrics, Arc<Leaves>, Arc<Current>) {
     let leaves = Arc::new(Leaves::new(2));
-    let second = Duration::from_secs(1);
-    let snapshot = Snapshot {
-        generation: 1,
-        listeners: Vec::new(),
-        router: Router::new(Vec::new()),
-        backends: BTreeMap::from([(name("shop-v1"), backend(&leaves, "shop-v1"))]),
-        releases: BTreeMap::new(),
-        client: ClientPolicy {
-            connections: 1,
-            header_bytes: 1,
-            header_count: 1,
-            body_bytes: None,
-            http2_streams: 1,
-            handshake: second,
-            header: second,
-            keep_alive: second,
-            drain_timeout: second,
-            drain_delay: second,
-        },
-        access_log: None,
-    };
-    let current = Arc::new(Current::new(snapshot));
-    (Metrics::new(current.clone(), leaves.clone()), leaves, current)
+    let loaded = config::parse(Path::new("weir.yaml"), CONFIG.to_owned()).unwrap();
+    let compiled = config::compile(&loaded, &leaves, &Resolved::new(), 1).unwrap();
+    let current = Arc::new(Current::new(compiled.snapshot));
+    let decisions = || Decisions::from([((name("shop"), "errors"), 1), ((name("shop"), "step_passed"), 2)]);
+    (Metrics::new(current.clone(), leaves.clone(), decisions), leaves, current)
 }
 
 fn traffic(leaves: &Leaves, listener: &str) -> Arc<crate::snapshot::Traffic> {
@@ -125,32 +76,48 @@ fn listeners_are_apart_in_requests_and_together_in_durations() {
 
 #[test]
 fn series_are_there_before_the_first_request() {
-    let (metrics, leaves, _) = metrics();
-    traffic(&leaves, "web");
-    metrics.decisions.watch(&name("shop"), &["started"]);
+    let (metrics, ..) = metrics();
     let text = metrics.scrape();
-    assert_eq!(text.matches("weir_requests_total{").count(), 6, "{text}");
-    assert!(text.contains("weir_release_transitions_total{release=\"shop\",reason=\"started\"} 0"), "{text}");
-    assert!(text.contains("weir_config_reloads_total{result=\"failure\"} 0"), "{text}");
+    for series in [
+        r#"weir_requests_total{listener="tls",route="r",backend="shop-v2",code="5xx"} 0"#,
+        r#"weir_requests_total{listener="web",route="",backend="",code="4xx"} 0"#,
+        r#"weir_upstream_duration_seconds_count{route="r",backend="shop-v1"} 0"#,
+        r#"weir_release_transitions_total{release="shop",reason="latency"} 0"#,
+        r#"weir_config_reloads_total{result="failure"} 0"#,
+    ] {
+        assert!(text.contains(&format!("\n{series}\n")), "{series}\n{text}");
+    }
+}
+
+#[test]
+fn decisions_are_counted_by_reason_and_by_verdict() {
+    let (metrics, ..) = metrics();
+    let text = metrics.scrape();
+    let samples = samples(&text);
+    assert_eq!(samples[r#"weir_release_transitions_total{release="shop",reason="step_passed"}"#], 2.0);
+    assert_eq!(samples[r#"weir_release_verdicts_total{release="shop",verdict="pass"}"#], 2.0);
+    assert_eq!(samples[r#"weir_release_verdicts_total{release="shop",verdict="fail"}"#], 1.0);
+    assert_eq!(samples[r#"weir_release_verdicts_total{release="shop",verdict="inconclusive"}"#], 0.0);
+}
+
+#[test]
+fn the_weight_in_force_is_a_ratio() {
+    let (metrics, _, current) = metrics();
+    current.load().releases[&name("shop")].live.set_weight(Ratio::percent(5));
+    assert_eq!(samples(&metrics.scrape())[r#"weir_release_weight_ratio{release="shop"}"#], 0.05);
 }
 
 #[test]
 fn every_documented_metric_is_in_a_scrape_and_nothing_else_is() {
-    let (metrics, leaves, current) = metrics();
-    traffic(&leaves, "web");
-    metrics.decisions.count(&name("shop"), "started", Verdict::Inconclusive);
+    let (metrics, ..) = metrics();
     let text = metrics.scrape();
-    drop(current);
-    let kinds = |kind| match kind {
+    let word = |kind| match kind {
         Kind::Counter => "counter",
         Kind::Gauge => "gauge",
         Kind::Histogram => "histogram",
     };
-    let documented: BTreeSet<_> = ALL
-        .iter()
-        .filter(|metric| **metric != RELEASE_WEIGHT) // this snapshot has no release
-        .map(|metric| format!("# TYPE {} {}", metric.name, kinds(metric.kind)))
-        .collect();
+    let documented: BTreeSet<_> =
+        ALL.iter().map(|metric| format!("# TYPE {} {}", metric.name, word(metric.kind))).collect();
     let scraped: BTreeSet<_> = text.lines().filter(|line| line.starts_with("# TYPE")).map(str::to_owned).collect();
     assert_eq!(scraped, documented);
 }
@@ -203,3 +170,16 @@ fn the_process_is_measured() {
     assert!(samples["process_open_fds"] >= 3.0 && samples["process_max_fds"] >= samples["process_open_fds"]);
     assert!(samples["process_cpu_seconds_total"] >= 0.0);
 }
+
+const CONFIG: &str = r#"
+listeners:
+  - { name: web, address: "127.0.0.1:8080" }
+  - { name: tls, address: "127.0.0.1:8443" }
+routes:
+  - { name: r, release: shop }
+backends:
+  shop-v1: { endpoints: ["127.0.0.1:9001"] }
+  shop-v2: { endpoints: ["127.0.0.1:9002"] }
+releases:
+  shop: { stable: shop-v1, canary: shop-v2 }
+"#;
