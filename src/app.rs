@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{self, Access, AdminState, ListenerView, Published, ReloadRequest, Readiness, Shown};
+use crate::admin::{self, Access, AdminState, ListenerView, Published, Readiness, ReloadRequest, Shown};
 use crate::clock::{Clock, SystemClock};
 use crate::config::watch::{self, Watch};
 use crate::config::{self, Loaded, Problems};
@@ -79,8 +79,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
 
     let admin_at = config::admin(&loaded);
     let access = Arc::new(Access::open(admin_at.address, admin_at.token_file.as_deref())?);
-    let socket = std::net::TcpListener::bind(admin_at.address)
-        .with_context(|| format!("cannot listen on {} for the admin API: set admin.address in the configuration", admin_at.address))?;
+    let socket = std::net::TcpListener::bind(admin_at.address).with_context(|| {
+        format!("cannot listen on {} for the admin API: set admin.address in the configuration", admin_at.address)
+    })?;
     socket.set_nonblocking(true)?;
     let admin = socket.local_addr()?;
     let workers = Workers::start(proxy::Options {
@@ -227,7 +228,8 @@ impl Follower {
         let loaded = config::load(&self.path).map_err(|problems| problems.to_string())?;
         let resolved = self.resolver.resolve(config::hosts(&loaded.file)).await;
         let generation = self.current.load().generation + 1;
-        let compiled = config::compile(&loaded, &self.leaves, &resolved, generation).map_err(|problems| problems.to_string())?;
+        let compiled =
+            config::compile(&loaded, &self.leaves, &resolved, generation).map_err(|problems| problems.to_string())?;
         let change = self.workers.prepare(&compiled.snapshot.listeners).map_err(|error| error.to_string())?;
         report_warnings(&compiled.warnings);
         self.current.store(compiled.snapshot);

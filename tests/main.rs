@@ -4,4 +4,5 @@
 #![allow(missing_docs, reason = "names of tests are sentences")]
 
 mod e2e;
+mod proxy;
 mod structure;

@@ -116,20 +116,21 @@ pub(super) async fn release(
     body: Incoming,
     caller: &Caller<'_>,
 ) -> Result<Response<Body>, Refusal> {
-    let command = action.command(&read(body).await?)?;
+    let wish = action.command(&read(body).await?)?;
     let old = find(state, name)?;
-    let done = state.control.command(name, command, caller.user).await;
+    let done = state.control.command(name, wish, caller.user).await;
+    let command = word(wish);
     let Caller { user, peer, request_id } = caller;
     match done {
         Ok(new) => {
             let message = sentence(&old, &new);
             let (old, new_standing) = (standing(&old), standing(&new));
-            tracing::info!(user, %peer, request_id, release = name, ?command, old, new = new_standing, "{message}");
+            tracing::info!(user, %peer, request_id, release = name, command, old, new = new_standing, "{message}");
             Ok(json(StatusCode::OK, &Changed { message, release: new }))
         }
         Err(error) => {
             let old = standing(&old);
-            tracing::warn!(user, %peer, request_id, release = name, ?command, old, %error, "refused a command");
+            tracing::warn!(user, %peer, request_id, release = name, command, old, %error, "refused a command");
             Err(refused(&error))
         }
     }
@@ -154,6 +155,18 @@ pub(super) async fn reload(state: &AdminState, body: Incoming, caller: &Caller<'
             let hint = "the old configuration stays in force: `weir check` says the same before";
             Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, problems, hint))
         }
+    }
+}
+
+/// A command as people type it.
+fn word(command: Command) -> String {
+    match command {
+        Command::Promote => "promote".to_owned(),
+        Command::Abort => "abort".to_owned(),
+        Command::Pause => "pause".to_owned(),
+        Command::Resume => "resume".to_owned(),
+        Command::Retry => "retry".to_owned(),
+        Command::SetWeight(weight) => format!("set-weight {weight}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What stable's rate is taken to be: only where a bet is placed depends on it, never whether the bet is fair.
 
+use super::numeric::exp;
+
 /// Two estimates of one rate, from what came before: a steady one, and one that follows the onset of an outage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Baseline {
@@ -26,12 +28,20 @@ impl Baseline {
     /// calm times both lay the same bets and nothing is lost on noise.
     pub(super) fn quick(&self) -> f64 {
         let steady = self.steady();
-        let expected = self.quick.requests * steady;
-        let off = self.quick.failed - expected;
-        if off * off <= QUICK_SURPRISE * (expected * (1.0 - steady) + 1.0) {
+        if !self.has_leapt() {
             return steady;
         }
         (self.quick.failed + QUICK_PRIOR_REQUESTS * steady) / (self.quick.requests + QUICK_PRIOR_REQUESTS)
+    }
+}
+
+impl Baseline {
+    /// Whether the last seconds differ from the steady estimate by more than chance.
+    pub(super) fn has_leapt(&self) -> bool {
+        let steady = self.steady();
+        let expected = self.quick.requests * steady;
+        let off = self.quick.failed - expected;
+        off * off > QUICK_SURPRISE * (expected * (1.0 - steady) + 1.0)
     }
 }
 
@@ -47,7 +57,7 @@ pub(super) struct Faded {
 impl Faded {
     /// Fades by so many half-lives.
     pub(super) fn fade(&mut self, half_lives: f64) {
-        let keep = libm::exp(-std::f64::consts::LN_2 * half_lives);
+        let keep = exp(-std::f64::consts::LN_2 * half_lives);
         self.requests *= keep;
         self.failed *= keep;
     }

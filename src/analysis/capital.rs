@@ -71,7 +71,7 @@ impl Capital {
 
     /// Whether it is time to look again which latency bounds matter: before the start, and every eighth tick.
     pub(super) fn relevance_is_due(&self) -> bool {
-        self.ticks % 8 == 0
+        self.ticks.is_multiple_of(8)
     }
 
     fn spend(&mut self, amount: f64) -> f64 {

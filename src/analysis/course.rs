@@ -20,7 +20,11 @@ pub(super) struct Course {
     /// Since when the weight is as it is, and what was seen since.
     weight_since: i64,
     at_weight: Counts,
+    /// Whether the share fitted so badly at the weight before that it has to show first that it fits now.
+    was_doubtful: bool,
     highest: Ratio,
+    /// The weight that `at_weight` was seen at.
+    weight_before: Ratio,
     /// Requests a second, lately.
     rate: Faded,
     /// Stable's errors over some minutes, and both sides' over some seconds.
@@ -124,7 +128,8 @@ impl Course {
     pub(super) fn trust(&self) -> Trust {
         let weight = self.weight().fraction();
         let settling = self.now() - self.weight_since < SETTLING_S && self.rate() * weight >= MUCH_TRAFFIC;
-        if settling || is_doubtful(&self.at_weight, weight) { Trust::Seen } else { Trust::Drawn }
+        let doubtful = is_doubtful(&self.at_weight, weight) || self.is_still_doubtful();
+        if settling || doubtful || self.is_silent_stable() { Trust::Seen } else { Trust::Drawn }
     }
 
     /// Whether there is nothing to compare with: at a weight that leaves stable requests, it has none.
@@ -149,17 +154,25 @@ impl Course {
     /// When stable is ill *by its own measure* and the canary is ill too, "no worse than stable" says nothing about normal
     /// times. When the canary is well by stable's normal measure, stable's illness is no reason to wait: it may be the cure.
     pub(super) fn favour(&self, policy: &Policy) -> Favour {
-        if self.normal.requests < KNOWN_REQUESTS {
-            return Favour::Gathered;
-        }
-        let normal = (self.normal.failed + 0.5) / (self.normal.requests + 1.0);
-        if exceeds(&self.stable_now, ILL_TIMES * normal + ILL_PLUS)
-            && exceeds(&self.canary_now, policy.err_bad.at(normal))
-        {
+        if self.is_stable_ill() && exceeds(&self.canary_now, policy.err_bad.at(self.normal_rate())) {
             Favour::Ignored
         } else {
             Favour::Gathered
         }
+    }
+
+    /// Whether the doubt of the weight before still holds: until as many canary requests were due as would show it.
+    fn is_still_doubtful(&self) -> bool {
+        self.was_doubtful && (self.at_weight.requests() as f64) * self.weight().fraction() < ENOUGH_TO_DOUBT
+    }
+
+    /// Whether stable fails more than it normally does, where that is known.
+    fn is_stable_ill(&self) -> bool {
+        self.normal.requests >= KNOWN_REQUESTS && exceeds(&self.stable_now, ILL_TIMES * self.normal_rate() + ILL_PLUS)
+    }
+
+    fn normal_rate(&self) -> f64 {
+        (self.normal.failed + 0.5) / (self.normal.requests + 1.0)
     }
 
     /// Takes the open tick into the averages; whether it had canary traffic.
@@ -169,16 +182,22 @@ impl Course {
         self.rate.fade(seconds / RATE_HALF_LIFE_S);
         self.rate.requests += open.requests() as f64;
         self.rate.failed += seconds;
-        for (faded, half_life) in [(&mut self.normal, NORMAL_HALF_LIFE_S), (&mut self.stable_now, NOW_HALF_LIFE_S)] {
-            faded.fade(seconds / half_life);
-            faded.add(open.stable, open.stable_failed);
-        }
+        self.stable_now.fade(seconds / NOW_HALF_LIFE_S);
+        self.stable_now.add(open.stable, open.stable_failed);
+        // An incident becomes normal too, but slowly.
+        let learned = if self.is_stable_ill() { INCIDENT_WEIGHT } else { 1.0 };
+        self.normal.fade(seconds / NORMAL_HALF_LIFE_S * learned);
+        self.normal.requests += open.stable as f64 * learned;
+        self.normal.failed += open.stable_failed as f64 * learned;
         self.canary_now.fade(seconds / NOW_HALF_LIFE_S);
         self.canary_now.add(open.canary, open.canary_failed);
         open.canary > 0
     }
 
     fn change_weight(&mut self, t: i64, weight: Ratio, with_canary: bool) -> Progress {
+        let before = self.weight_before.fraction();
+        self.was_doubtful = before > 0.0 && (is_doubtful(&self.at_weight, before) || self.is_still_doubtful());
+        self.weight_before = weight;
         self.weight_since = t;
         self.at_weight = Counts::default();
         let raised = if weight > self.highest { Raised::Yes } else { Raised::No };
@@ -199,14 +218,18 @@ const SETTLING_S: i64 = 2;
 /// Canary requests a second from which a tick tells its share by itself well enough to be weighed alone.
 const MUCH_TRAFFIC: f64 = 5.0;
 
+/// So many canary requests are hardly ever all missing by chance (e^-16).
+const ENOUGH_TO_DOUBT: f64 = 16.0;
+
 /// An endpoint that was away for a moment moves the share of some minutes by less.
 const SHARE_TOLERANCE: f64 = 0.1;
 const STICKY_SHARE_TOLERANCE: f64 = 0.67;
 
 const RATE_HALF_LIFE_S: f64 = 10.0;
 
-/// Stable is measured by its own last minutes: an outage of five minutes becomes normal in as many.
+/// Stable is measured by its own last minutes; an incident of some ten minutes becomes normal.
 const NORMAL_HALF_LIFE_S: f64 = 300.0;
+const INCIDENT_WEIGHT: f64 = 0.25;
 const NOW_HALF_LIFE_S: f64 = 5.0;
 
 /// Fewer observed requests than this are no measure of what is normal.

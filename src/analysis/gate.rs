@@ -5,6 +5,7 @@
 
 use super::cells::middle;
 use super::line::Bet;
+use super::numeric::exp;
 use super::proof::Proof;
 use super::stream::{MOST_IN_FAVOUR, Stream, Weighing};
 use super::{Line, Policy};
@@ -13,11 +14,13 @@ use super::{Line, Policy};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gate {
     rungs: [Proof<1>; RUNGS],
+    bets: [Bet; RUNGS],
+    laid_for: (u8, f64),
 }
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { rungs: [Proof::START; RUNGS] }
+        Self { rungs: [Proof::START; RUNGS], bets: [Bet::NONE; RUNGS], laid_for: (0, 0.0) }
     }
 }
 
@@ -27,14 +30,15 @@ impl Gate {
         if errors.counts().canary == 0 {
             return;
         }
+        self.lay_bets(errors, weighing);
         for rung in 0..RUNGS {
-            let gain = gain(rung, errors, weighing);
-            self.rungs[rung].take(&[gain], MOST_IN_FAVOUR / weighing.policy.beta);
+            let factor = exp(self.gain(rung, errors));
+            self.rungs[rung].take(&[factor], MOST_IN_FAVOUR / weighing.policy.beta);
         }
     }
 
     /// What the proof for the next weight is worth with the present block; 1 at the step's beginning.
-    pub(super) fn worth(&self, errors: &Stream, weighing: &Weighing<'_>, next: f64, rate: f64) -> f64 {
+    pub(super) fn worth(&mut self, errors: &Stream, weighing: &Weighing<'_>, next: f64, rate: f64) -> f64 {
         let hurt_by_all = rate * next * REACTION_S;
         let margin = if hurt_by_all > 0.0 { MOST_HURT / hurt_by_all } else { f64::INFINITY };
         // The widest rung within the margin; the narrowest, which is that of promotion, is always enough.
@@ -42,19 +46,30 @@ impl Gate {
         if line(weighing.policy, rung).at(middle(errors.cell())) >= 1.0 {
             return f64::INFINITY;
         }
-        self.rungs[rung].worth(&[gain(rung, errors, weighing)])
+        self.lay_bets(errors, weighing);
+        self.rungs[rung].worth(&[exp(self.gain(rung, errors))])
     }
-}
 
-/// The gain of the present block on a rung: 0 where nothing can be told.
-fn gain(rung: usize, errors: &Stream, weighing: &Weighing<'_>) -> f64 {
-    let stable = middle(errors.cell());
-    let line = line(weighing.policy, rung);
-    if errors.counts().canary == 0 || line.at(stable) >= 1.0 {
-        return 0.0;
+    fn lay_bets(&mut self, errors: &Stream, weighing: &Weighing<'_>) {
+        let key = (errors.cell(), errors.share(weighing).fraction());
+        if self.laid_for == key {
+            return;
+        }
+        self.laid_for = key;
+        let stable = middle(key.0);
+        for (rung, bet) in self.bets.iter_mut().enumerate() {
+            let line = line(weighing.policy, rung);
+            *bet = if line.at(stable) < 1.0 { Bet::new(key.1, line, stable, stable) } else { Bet::NONE };
+        }
     }
-    let bet = Bet::new(errors.share(weighing).fraction(), line, stable, stable);
-    bet.gain(errors.counts()) / errors.divisor()
+
+    /// The gain of the present block on a rung: 0 where nothing can be told.
+    fn gain(&self, rung: usize, errors: &Stream) -> f64 {
+        if errors.counts().canary == 0 {
+            return 0.0;
+        }
+        self.bets[rung].gain(errors.counts()) / errors.divisor()
+    }
 }
 
 /// The line of a rung: the bad line, its additive part doubled with each rung.

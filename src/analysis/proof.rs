@@ -15,10 +15,9 @@ impl<const N: usize> Proof<N> {
     /// Nothing proved yet.
     pub(super) const START: Self = Self { bets: [(1.0 - RESERVE) / N as f64; N], reserve: RESERVE, blocks: 0.0 };
 
-    /// What the proof is worth after these gains of its bets.
-    pub(super) fn worth(&self, gains: &[f64; N]) -> f64 {
-        let bets = self.bets.iter().zip(gains);
-        self.reserve + bets.map(|(capital, gain)| capital * libm::exp(gain.min(LARGEST_GAIN))).sum::<f64>()
+    /// What the proof is worth when its bets grow by these factors.
+    pub(super) fn worth(&self, factors: &[f64; N]) -> f64 {
+        self.reserve + self.bets.iter().zip(factors).map(|(capital, factor)| capital * factor).sum::<f64>()
     }
 
     /// What it is worth as it stands.
@@ -26,13 +25,13 @@ impl<const N: usize> Proof<N> {
         self.reserve + self.bets.iter().sum::<f64>()
     }
 
-    /// Takes these gains, and goes no higher than `most`: good hours must not outweigh bad minutes.
-    pub(super) fn take(&mut self, gains: &[f64; N], most: f64) {
+    /// Lets its bets grow by these factors, and none higher than `most`: good hours must not outweigh bad minutes.
+    pub(super) fn take(&mut self, factors: &[f64; N], most: f64) {
         let fresh = self.reserve / (self.blocks + RESERVE_BLOCKS);
         self.blocks += 1.0;
         self.reserve -= fresh;
-        for (capital, gain) in self.bets.iter_mut().zip(gains) {
-            *capital = (*capital * libm::exp(gain.min(LARGEST_GAIN))).min(most) + fresh / N as f64;
+        for (capital, factor) in self.bets.iter_mut().zip(factors) {
+            *capital = (*capital * factor).min(most) + fresh / N as f64;
         }
     }
 }
@@ -42,6 +41,3 @@ const RESERVE: f64 = 0.1;
 
 /// After `k` blocks about `32 / (k + 32)` of the reserve is left: it lasts for the minutes of a step.
 const RESERVE_BLOCKS: f64 = 32.0;
-
-/// `exp` of it is finite, and far above all that is asked for.
-const LARGEST_GAIN: f64 = 300.0;

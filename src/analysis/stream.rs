@@ -11,6 +11,7 @@ use super::cells::{cell, middle};
 use super::dispersion::Dispersion;
 use super::hypotheses::{GOOD_ALTERNATIVES, Kind, MAX_ALTERNATIVES, VIEWS};
 use super::line::Counts;
+use super::numeric::exp;
 use super::proof::Proof;
 use super::share::{is_plausible, seen_share};
 use super::tables::{Share, Table};
@@ -44,6 +45,13 @@ pub(super) struct Stream {
     kind: Kind,
     /// What is bet by each view of stable's rate, by alternative.
     against: [[f64; MAX_ALTERNATIVES]; VIEWS],
+    /// The same with the gains of the present block, and the factors by which it lets the capital in favour grow.
+    after: [[f64; MAX_ALTERNATIVES]; VIEWS],
+    factors: [f64; GOOD_ALTERNATIVES],
+    is_weighed: bool,
+    /// The sums of `against` and `after`.
+    at_stake: f64,
+    after_at_stake: f64,
     /// Capital that joins with the next block.
     joining: f64,
     /// Capital on "not bad", since the step began.
@@ -55,6 +63,8 @@ pub(super) struct Stream {
     divisor: f64,
     began: i64,
     baseline: Baseline,
+    /// For how many blocks stable's rate has been off the steady estimate.
+    blocks_since_leap: u32,
     dispersion: Dispersion,
 }
 
@@ -64,6 +74,11 @@ impl Stream {
         Self {
             kind,
             against: [[0.0; MAX_ALTERNATIVES]; VIEWS],
+            after: [[0.0; MAX_ALTERNATIVES]; VIEWS],
+            factors: [1.0; GOOD_ALTERNATIVES],
+            is_weighed: false,
+            at_stake: 0.0,
+            after_at_stake: 0.0,
             joining: 0.0,
             in_favour: Proof::START,
             canary_in_step: (0, 0),
@@ -72,6 +87,7 @@ impl Stream {
             divisor: 1.0,
             began: now,
             baseline: Baseline::default(),
+            blocks_since_leap: 0,
             dispersion: Dispersion::default(),
         }
     }
@@ -83,8 +99,8 @@ impl Stream {
 
     /// Takes all capital out, in the form of what it is worth at the last block's end.
     pub(super) fn withdraw(&mut self) -> f64 {
-        let capital = self.joining + self.against.iter().flatten().sum::<f64>();
-        self.joining = 0.0;
+        let capital = self.joining + self.at_stake;
+        (self.joining, self.at_stake) = (0.0, 0.0);
         self.against = [[0.0; MAX_ALTERNATIVES]; VIEWS];
         capital
     }
@@ -98,6 +114,7 @@ impl Stream {
     /// Counts more of the present block.
     pub(super) fn add(&mut self, counts: &Counts) {
         self.counts.add(counts);
+        self.is_weighed = false;
     }
 
     /// Ends the block if it can end: the next one begins at `now`. Without `weighing` there was no canary to weigh.
@@ -113,49 +130,72 @@ impl Stream {
         if counts.requests() > 0 {
             let seconds = (now - self.began).max(1) as f64;
             self.baseline.observe(counts.stable, counts.stable_failed, seconds);
+            let leapt = self.baseline.has_leapt();
+            self.blocks_since_leap = if leapt { self.blocks_since_leap.saturating_add(1) } else { 0 };
             self.dispersion.observe((counts.stable, counts.stable_failed), (counts.canary, counts.canary_failed));
             self.began = now;
             let (requests, failed) = self.canary_in_step;
             self.canary_in_step = (requests + counts.canary, failed + counts.canary_failed);
         }
         self.counts = Counts::default();
+        self.is_weighed = false;
     }
 
-    /// What the capital on "worse" is worth with the present block, as a logarithm to add and a factor.
-    pub(super) fn worth(&self, weighing: Option<&Weighing<'_>>) -> Worth {
-        let idle = Worth { shift: 0.0, factor: self.joining + self.against.iter().flatten().sum::<f64>() };
-        let Some(weighing) = weighing else { return idle };
-        if !self.is_at_stake() {
-            return idle;
+    /// Weighs the present block, as far as it has come. Does nothing while the canary has no part in it.
+    pub(super) fn weigh(&mut self, weighing: Option<&Weighing<'_>>) {
+        let Some(weighing) = weighing.filter(|_| self.counts.canary > 0) else { return };
+        let share = self.share(weighing);
+        let spread = 1.0 / self.divisor;
+        if self.at_stake > 0.0 {
+            self.after = self.against_after(&share, spread);
+            self.after_at_stake = total(&self.after);
         }
-        let gains = self.gains_against(weighing);
-        let largest = gains.iter().flatten().fold(0.0, |a: f64, &b| a.max(b));
-        // Within a float's range nothing is shifted, so that the sum is the same however large its largest part.
-        let shift = if largest > SHIFT_ABOVE { largest } else { 0.0 };
-        let mut factor = self.joining * libm::exp(-shift);
-        for (gain, capital) in gains.iter().flatten().zip(self.against.iter().flatten()) {
-            if *capital > 0.0 {
-                factor += capital * libm::exp(gain - shift);
+        if matches!(self.kind, Kind::Errors | Kind::Latency) {
+            let bets = share.in_favour(self.kind, self.cells[0]);
+            self.factors = bets.map(|bet| exp(bet.gain(&self.counts) * spread));
+        }
+        self.is_weighed = true;
+    }
+
+    fn against_after(&self, share: &Share<'_>, spread: f64) -> [[f64; MAX_ALTERNATIVES]; VIEWS] {
+        let alternatives = self.kind.alternatives();
+        let mut factors = [1.0; MAX_ALTERNATIVES];
+        let mut factors_of = None;
+        let mut after = [[0.0; MAX_ALTERNATIVES]; VIEWS];
+        for (view, part) in self.kind.views().iter().enumerate() {
+            if *part == 0.0 {
+                continue;
+            }
+            // In calm times all views see the same: one look for all of them.
+            if factors_of != Some(self.cells[view]) {
+                factors_of = Some(self.cells[view]);
+                let bets = share.against(self.kind, self.cells[view]);
+                for (factor, bet) in factors.iter_mut().zip(bets.iter()).take(alternatives) {
+                    *factor = exp(bet.gain(&self.counts) * spread);
+                }
+            }
+            for index in 0..alternatives {
+                after[view][index] = self.against[view][index] * factors[index];
             }
         }
-        Worth { shift, factor }
+        after
+    }
+
+    /// What the capital on "worse" is worth with the present block, if that was weighed.
+    pub(super) fn worth(&self) -> f64 {
+        self.joining + if self.is_weighed { self.after_at_stake } else { self.at_stake }
     }
 
     /// What the capital on "not bad" is worth with the present block, 1 at the step's beginning. Infinite where no canary
     /// could be bad.
-    pub(super) fn worth_in_favour(&self, weighing: &Weighing<'_>, favour: Favour) -> f64 {
-        if self.kind.cannot_be_bad(weighing.policy, middle(self.cells[0])) {
+    pub(super) fn worth_in_favour(&self, policy: &Policy, favour: Favour) -> f64 {
+        if self.kind.cannot_be_bad(policy, middle(self.cells[0])) {
             return f64::INFINITY;
         }
-        if favour == Favour::Ignored || self.counts.canary == 0 {
+        if favour == Favour::Ignored || !self.is_weighed {
             return self.in_favour.standing();
         }
-        self.in_favour.worth(&self.gains_in_favour(weighing))
-    }
-
-    /// Whether there is capital on a block in which the canary took part.
-    fn is_at_stake(&self) -> bool {
-        self.counts.canary > 0 && self.against.iter().flatten().any(|&capital| capital > 0.0)
+        self.in_favour.worth(&self.factors)
     }
 
     /// The steady estimate of stable's rate, before the present block.
@@ -169,46 +209,21 @@ impl Stream {
     }
 
     fn take_gains(&mut self, weighing: &Weighing<'_>, favour: Favour) {
-        if self.is_at_stake() {
-            let gains = self.gains_against(weighing);
-            for (capital, gain) in self.against.iter_mut().flatten().zip(gains.iter().flatten()) {
-                if *capital > 0.0 {
-                    *capital *= libm::exp(*gain);
-                }
-            }
+        if !self.is_weighed {
+            return;
         }
-        if favour == Favour::Gathered && self.counts.canary > 0 {
-            let gains = self.gains_in_favour(weighing);
-            self.in_favour.take(&gains, MOST_IN_FAVOUR / weighing.policy.beta);
+        if self.at_stake > 0.0 {
+            (self.against, self.at_stake) = (self.after, self.after_at_stake);
         }
-    }
-
-    fn gains_against(&self, weighing: &Weighing<'_>) -> [[f64; MAX_ALTERNATIVES]; VIEWS] {
-        let share = self.share(weighing);
-        let mut gains = [[0.0; MAX_ALTERNATIVES]; VIEWS];
-        for view in 0..VIEWS {
-            if view > 0 && self.cells[view] == self.cells[0] {
-                gains[view] = gains[0];
-                continue;
-            }
-            let bets = share.against(self.kind, self.cells[view]);
-            for (index, gain) in gains[view].iter_mut().enumerate().take(self.kind.alternatives()) {
-                if self.against[view][index] > 0.0 {
-                    *gain = bets[index].gain(&self.counts) / self.divisor;
-                }
-            }
+        if favour == Favour::Gathered {
+            self.in_favour.take(&self.factors, MOST_IN_FAVOUR / weighing.policy.beta);
         }
-        gains
-    }
-
-    fn gains_in_favour(&self, weighing: &Weighing<'_>) -> [f64; GOOD_ALTERNATIVES] {
-        let bets = self.share(weighing).in_favour(self.kind, self.cells[0]);
-        bets.map(|bet| bet.gain(&self.counts) / self.divisor)
     }
 
     /// What a request is expected to add to the best bet on "worse", at these rates.
     pub(super) fn growth_against(&self, weighing: &Weighing<'_>, stable: f64, canary: f64) -> f64 {
-        let bets = Share::Drawn(weighing.table).against(self.kind, self.cells[0]);
+        let share = Share::Drawn(weighing.table);
+        let bets = share.against(self.kind, self.cells[0]);
         let growth = |bet: &super::line::Bet| bet.growth(weighing.weight, stable, canary);
         bets.iter().map(growth).fold(0.0, f64::max) / self.divisor
     }
@@ -249,6 +264,10 @@ impl Stream {
         }
         self.cells = [cell(self.baseline.steady()), cell(self.baseline.quick()), cell(OUTAGE_RATE)];
         self.divisor = self.dispersion.divisor();
+        // What an incident's failures are like is not known in its first blocks; clients that try again are likely then.
+        if (1..=NEW_BLOCKS).contains(&self.blocks_since_leap) {
+            self.divisor = self.divisor.max(INCIDENT_DIVISOR);
+        }
         if self.joining > 0.0 {
             for (part, capitals) in self.kind.views().iter().zip(&mut self.against) {
                 for (index, capital) in capitals.iter_mut().enumerate().take(self.kind.alternatives()) {
@@ -256,8 +275,13 @@ impl Stream {
                 }
             }
             self.joining = 0.0;
+            self.at_stake = total(&self.against);
         }
     }
+}
+
+fn total(capital: &[[f64; MAX_ALTERNATIVES]; VIEWS]) -> f64 {
+    capital.iter().map(|view| view.iter().sum::<f64>()).sum()
 }
 
 /// What ends a block.
@@ -278,40 +302,15 @@ pub(super) enum Favour {
     Ignored,
 }
 
-/// `exp(shift) * factor`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Worth {
-    /// A logarithm; 0 unless the factor alone would overflow.
-    pub(super) shift: f64,
-    /// The rest.
-    pub(super) factor: f64,
-}
-
-impl Worth {
-    /// Both together.
-    pub(super) fn plus(self, other: Self) -> Self {
-        if self.shift == other.shift {
-            return Self { shift: self.shift, factor: self.factor + other.factor };
-        }
-        let shift = self.shift.max(other.shift);
-        let at = |worth: Self| worth.factor * libm::exp(worth.shift - shift);
-        Self { shift, factor: at(self) + at(other) }
-    }
-
-    /// As a logarithm.
-    pub(super) fn ln(&self) -> f64 {
-        self.shift + libm::log(self.factor)
-    }
-}
-
 /// Stable failing at this rate: the view of those who expect an outage in the next tick.
 const OUTAGE_RATE: f64 = 0.2;
+
+/// Until the dispersion has been measured in the new world, failures are taken to come in pairs.
+const NEW_BLOCKS: u32 = 4;
+const INCIDENT_DIVISOR: f64 = 2.0;
 
 /// A block is given up when so many canary requests are missing in it: chance alone does that once in 9 million blocks.
 const LONGEST_WAIT: f64 = 16.0;
 
 /// What speaks for the canary is kept up to ten times of what is needed: good hours must not outweigh bad minutes.
 pub(super) const MOST_IN_FAVOUR: f64 = 10.0;
-
-/// `exp` of it is far from overflow still when all streams are added.
-const SHIFT_ABOVE: f64 = 500.0;

@@ -1,5 +1,6 @@
 //! Bets looked up by weight, kind, alternative and the cell of stable's rate; each table is computed once.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Policy;
@@ -27,10 +28,10 @@ impl Share<'_> {
     }
 
     /// The bets against "tolerable".
-    pub(super) fn against(&self, kind: Kind, cell: u8) -> Bets {
+    pub(super) fn against(&self, kind: Kind, cell: u8) -> Cow<'_, Bets> {
         match self {
-            Self::Drawn(table) => table.kinds[kind as usize].against[usize::from(cell)],
-            Self::Seen(policy, share) => bets_against(policy, kind, *share, cell),
+            Self::Drawn(table) => Cow::Borrowed(&table.kinds[kind as usize].against[usize::from(cell)]),
+            Self::Seen(policy, share) => Cow::Owned(bets_against(policy, kind, *share, cell)),
         }
     }
 

@@ -267,8 +267,14 @@ fn user() -> String {
         let good = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
         text.trim().chars().take(31).map(good).collect::<String>()
     };
-    let user = user.map_or_else(|| "somebody".to_owned(), plain);
+    let user = user.map_or_else(number, plain);
     host.map(plain).filter(|host| !host.is_empty()).map_or_else(|| user.clone(), |host| format!("{user}@{host}"))
+}
+
+/// Who owns this process, where no variable says a name.
+fn number() -> String {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map_or_else(|_| "somebody".to_owned(), |process| format!("uid{}", process.uid()))
 }
 
 /// For each part of a call to a weir that is near.

@@ -156,7 +156,9 @@ fn overridden(overrides: &[Override], headers: &HeaderMap, client: &Client) -> O
         let from = wanted.from.is_empty() || wanted.from.iter().any(|net| net.contains(&client.address));
         from && match &wanted.key {
             OverrideKey::Header(name) => headers.get_all(name).iter().any(|value| is_key(wanted, value.as_bytes())),
-            OverrideKey::Cookie(name) => cookies::find(headers, name).is_some_and(|value| is_key(wanted, value.as_bytes())),
+            OverrideKey::Cookie(name) => {
+                cookies::find(headers, name).is_some_and(|value| is_key(wanted, value.as_bytes()))
+            }
         }
     })?;
     Some(wanted.to)
@@ -232,4 +234,3 @@ fn hash(key: &[u8]) -> u64 {
 fn hash_of(key: ClientKey) -> u64 {
     hash(key.to_string().as_bytes())
 }
-

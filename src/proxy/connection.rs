@@ -43,6 +43,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     /// The name the client asked for by TLS; `None` for plain text, empty when it asked for none.
     pub(super) tls: Option<Box<str>>,
+    version: Version,
+    cut: Rc<Cell<bool>>,
     in_flight: Cell<usize>,
     idle_since: Cell<Duration>,
     _permit: Permit,
@@ -70,7 +72,9 @@ pub(super) async fn serve(
     let Some(Opened { io, tls, version }) = opened else { return };
     let (in_flight, idle_since) = (Cell::new(0), Cell::new(clock::uptime()));
     worker.serves();
-    let connection = Rc::new(Connection { worker, listening, peer, tls, in_flight, idle_since, _permit: permit });
+    let cut = io.cut();
+    let connection = Connection { worker, listening, peer, tls, version, cut, in_flight, idle_since, _permit: permit };
+    let connection = Rc::new(connection);
     let policy = &view.snapshot.client;
     match version {
         Version::HTTP_2 => Box::pin(serve_http2(connection, io, policy)).await,
@@ -181,6 +185,14 @@ impl Connection {
     /// `http` or `https`.
     pub(super) fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// The client does not take its response. Where that stops all others too (HTTP/1), it is the end of the connection;
+    /// a stream of HTTP/2 waits alone.
+    pub(super) fn gives_up_response(&self) {
+        if self.version < Version::HTTP_2 {
+            self.cut.set(true);
+        }
     }
 
     /// An exchange begins.

@@ -51,6 +51,7 @@ impl Watch {
     }
 
     /// Connections on the watch.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.slots.borrow().len() - self.free.borrow().len()
     }

@@ -85,7 +85,6 @@ impl Download {
 }
 
 impl Passing {
-
     /// The last byte was handed over, without trailers that say anything else.
     fn whole(&mut self) {
         self.source = Source::Done;
@@ -119,10 +118,8 @@ impl Passing {
     }
 
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = match self.ticket.payload.borrow_mut().as_mut() {
-            Some(body) => Some((Pin::new(&mut *body).poll_frame(cx), body.is_end_stream())),
-            None => None,
-        };
+        let poll = |body: &mut UpstreamBody| (Pin::new(&mut *body).poll_frame(cx), body.is_end_stream());
+        let polled = self.ticket.payload.borrow_mut().as_mut().map(poll);
         match polled {
             Some((Poll::Ready(Some(Ok(frame))), ended)) => {
                 let count = frame.data_ref().map_or(0, Bytes::len);
@@ -193,7 +190,9 @@ impl Body for Download {
         match &passing.source {
             Source::Done => SizeHint::with_exact(0),
             Source::Local(text) => SizeHint::with_exact(text.len() as u64),
-            Source::Upstream => passing.ticket.payload.borrow().as_ref().map_or_else(SizeHint::default, Body::size_hint),
+            Source::Upstream => {
+                passing.ticket.payload.borrow().as_ref().map_or_else(SizeHint::default, Body::size_hint)
+            }
         }
     }
 }

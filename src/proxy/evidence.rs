@@ -63,7 +63,11 @@ impl Evidence {
 
     /// Time has passed: counts the exchange when the horizon is over.
     pub(super) fn look(&mut self, now: Duration) -> Settled {
-        if now.saturating_sub(self.sent) < self.release.bounds.horizon() { Settled::No } else { self.record(Failed::No, now) }
+        if now.saturating_sub(self.sent) < self.release.bounds.horizon() {
+            Settled::No
+        } else {
+            self.record(Failed::No, now)
+        }
     }
 
     fn record(&mut self, failed: Failed, now: Duration) -> Settled {

@@ -20,9 +20,9 @@ use super::access_log::Entry;
 use super::account::{Account, Destination};
 use super::connection::Connection;
 use super::evidence::{Evidence, Settled};
-use super::view::View;
-use super::upload::Upload;
 use super::standstill::Standstill;
+use super::upload::Upload;
+use super::view::View;
 use crate::balancer::InFlight;
 use crate::clock;
 use crate::outcome::{Fault, Outcome};
@@ -226,8 +226,8 @@ impl Exchange {
         self.testify(|evidence| evidence.look(now));
         let idle = self.account.borrow().attempt.as_ref().map(|to| to.backend.idle_timeout);
         if let Some(fault) = idle.and_then(|idle| self.still.look(now, idle)) {
-            self.still.give_up(fault);
             self.let_go(fault);
+            self.still.give_up(fault);
         }
     }
 
@@ -239,6 +239,9 @@ impl Exchange {
         }
         self.broke(fault);
         drop(body);
+        if fault == Fault::ClientTimeout {
+            self.connection.gives_up_response();
+        }
     }
 
     /// The end, whatever it was.

@@ -89,7 +89,8 @@ fn is_protected(name: &HeaderName) -> bool {
 }
 
 /// RFC 9110 section 7.6.1, and Proxy-Connection, which old clients send.
-const HOP_BY_HOP: [&str; 6] = ["keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "proxy-authorization"];
+const HOP_BY_HOP: [&str; 6] =
+    ["keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade", "proxy-authorization"];
 
 #[cfg(test)]
 mod tests;

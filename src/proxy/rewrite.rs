@@ -82,7 +82,8 @@ pub(super) fn location(redirect: &Redirect, here: Here<'_>, paths: Paths<'_>) ->
         (None, None, None) => asked_port.and_then(|port| port.parse().ok()).unwrap_or(well_known),
     };
     let path = path_and_query(paths, redirect.path.as_ref())?;
-    let text = if port == well_known { format!("{scheme}://{host}{path}") } else { format!("{scheme}://{host}:{port}{path}") };
+    let text =
+        if port == well_known { format!("{scheme}://{host}{path}") } else { format!("{scheme}://{host}:{port}{path}") };
     HeaderValue::from_str(&text).ok()
 }
 

@@ -1,7 +1,9 @@
 //! What carries a client's bytes: TCP, or TLS over it, with what was read ahead to tell the protocol.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -21,12 +23,22 @@ pub(super) enum Transport {
 pub(super) struct ClientIo {
     transport: Transport,
     ahead: Bytes,
+    cut: Rc<Cell<bool>>,
 }
 
 impl ClientIo {
     /// A connection of which `ahead` has been read already.
     pub(super) fn new(transport: Transport, ahead: &[u8]) -> Self {
-        Self { transport, ahead: Bytes::copy_from_slice(ahead) }
+        Self { transport, ahead: Bytes::copy_from_slice(ahead), cut: Rc::default() }
+    }
+
+    /// What cuts the connection off when it is set: the next write fails.
+    pub(super) fn cut(&self) -> Rc<Cell<bool>> {
+        self.cut.clone()
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.cut.get() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 }
 
@@ -44,6 +56,7 @@ impl AsyncRead for ClientIo {
 
 impl AsyncWrite for ClientIo {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
         Pin::new(&mut self.transport).poll_write(cx, bytes)
     }
 
@@ -52,6 +65,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check()?;
         Pin::new(&mut self.transport).poll_write_vectored(cx, parts)
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Upload {
     limit: Option<u64>,
     kept: RefCell<Kept>,
     received: Cell<u64>,
+    touched: Cell<Touched>,
     state: Cell<State>,
 }
 
@@ -34,6 +35,13 @@ enum State {
     Ended,
     /// It broke off.
     Broken(Fault),
+}
+
+/// Whether anything was taken out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    Yes,
+    No,
 }
 
 /// What has been read so far.
@@ -65,6 +73,7 @@ impl Upload {
             incoming: RefCell::new(incoming),
             kept: RefCell::new(kept),
             received: Cell::new(0),
+            touched: Cell::new(Touched::No),
             state: Cell::new(state),
         });
         exchange.uploads(&upload);
@@ -88,7 +97,7 @@ impl Upload {
 
     /// Keeps the body from now on, while it is small: it may be wanted again. Call it before the first byte is read.
     pub(super) fn keep(&self) {
-        if self.received.get() == 0 && self.hint.lower() <= MOST_KEPT as u64 {
+        if self.touched.get() == Touched::No && self.hint.lower() <= MOST_KEPT as u64 {
             *self.kept.borrow_mut() = Kept::Whole(Vec::new());
         }
     }
@@ -101,9 +110,10 @@ impl Upload {
         RequestBody::stream(Reading { upload: self.clone(), next: 0 })
     }
 
-    /// Whether every byte that was read can be read again.
+    /// Whether every byte that was read can be read again; also while none has been.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(*self.kept.borrow(), Kept::Whole(_)) && !matches!(self.state.get(), State::Broken(_))
+        let whole = self.touched.get() == Touched::No || matches!(*self.kept.borrow(), Kept::Whole(_));
+        whole && !matches!(self.state.get(), State::Broken(_))
     }
 
     /// The whole body, if it has ended and was kept: for copies.
@@ -146,6 +156,7 @@ impl Upload {
 
     fn take(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, Fault> {
         let count = frame.data_ref().map_or(0, Bytes::len);
+        self.touched.set(Touched::Yes);
         self.received.set(self.received.get() + count as u64);
         self.exchange.note(|account| account.received += count as u64);
         if self.limit.is_some_and(|limit| self.received.get() > limit) {
@@ -209,7 +220,7 @@ impl Body for Reading {
 
     /// Asked before the first byte is read, for the framing; what is left counts only then.
     fn size_hint(&self) -> SizeHint {
-        if self.next == 0 { self.upload.hint.clone() } else { self.upload.incoming.borrow().size_hint() }
+        if self.next == 0 { self.upload.hint } else { self.upload.incoming.borrow().size_hint() }
     }
 }
 

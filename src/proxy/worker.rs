@@ -15,11 +15,11 @@ use tokio_util::task::TaskTracker;
 
 use super::access_log::Lines;
 use super::connection;
+use super::deadline::RESOLUTION;
 use super::limit::ConnectionLimit;
 use super::mirror::Mirrors;
 use super::registry::Registry;
 use super::view::Listening;
-use super::deadline::RESOLUTION;
 use crate::clock;
 use crate::snapshot::Current;
 use crate::types::Name;

@@ -110,3 +110,6 @@ pub fn binomial(n: u64, p: f64, rng: &mut fastrand::Rng) -> u64 {
         count += 1;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ pub(super) struct Outlook {
 impl Judge {
     /// The outlook while `hold` keeps the rollout; nothing when what is awaited is not traffic.
     pub(super) fn outlook(&self, hold: Option<Hold>, t: i64) -> Outlook {
-        let until = |second: f64| Span::secs((second - t as f64).max(0.0).min(MOST_SECONDS) as u64);
+        let until = |second: f64| Span::secs((second - t as f64).clamp(0.0, MOST_SECONDS) as u64);
         match hold {
             Some(Hold::MinimumTime) => Outlook { needed: Some(0), eta: Some(until(self.policy.min_promote_s)) },
             Some(Hold::MoreEvidence | Hold::Suspicious) => {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analysis::Hold;
-use crate::analysis::stream::{MOST_IN_FAVOUR, Worth};
+use crate::analysis::stream::MOST_IN_FAVOUR;
 
 /// What the streams are worth after a tick.
 #[derive(Clone, Copy, Debug)]
@@ -24,21 +24,25 @@ impl Default for Evidence {
 
 impl Judge {
     /// Adds up what everything is worth, with the open tick.
-    pub(super) fn evidence(&self) -> Evidence {
-        let mut sum = Worth::default();
-        for (stream, weighing) in self.against() {
-            sum = sum.plus(stream.worth(weighing.as_ref()));
+    pub(super) fn evidence(&mut self) -> Evidence {
+        let weighing = weighing(&self.policy, self.table.as_deref(), self.course.weight(), self.trust);
+        let weighing = weighing.as_ref();
+        self.warm_up.weigh(weighing.filter(|_| self.stage == Stage::WarmUp));
+        let counted = weighing.filter(|_| self.stage == Stage::Evidence);
+        for stream in std::iter::once(&mut self.errors).chain(&mut self.latency).chain(&mut self.routes) {
+            stream.weigh(counted);
         }
-        let all = sum.plus(Worth { shift: 0.0, factor: self.capital.cash() });
+        let at_stake = self.against().map(Stream::worth).sum::<f64>().min(f64::MAX);
+        let all = (at_stake + self.capital.cash()).min(f64::MAX);
         let (weakest, worth) = self.worth_in_favour();
-        Evidence { log_e: all.ln(), at_stake: sum.ln(), log_promote: libm::log(worth), weakest }
+        Evidence { log_e: libm::log(all), at_stake: libm::log(at_stake), log_promote: libm::log(worth), weakest }
     }
 
     /// The largest part of the evidence names the culprit; errors that nearly all lie on one route name the route.
     pub(super) fn culprit(&self) -> Culprit {
         let mut largest = (f64::NEG_INFINITY, 0);
-        for (place, (stream, weighing)) in self.against().enumerate() {
-            let worth = stream.worth(weighing.as_ref()).ln();
+        for (place, stream) in self.against().enumerate() {
+            let worth = stream.worth();
             if worth > largest.0 {
                 largest = (worth, place);
             }
@@ -53,31 +57,33 @@ impl Judge {
     /// The route that nearly all of the canary's errors lie on, if it is but a small part of the traffic.
     fn guilty_route(&self) -> Option<String> {
         let (requests, errors) = self.route_canary.iter().fold((0, 0), |sum, route| (sum.0 + route.0, sum.1 + route.1));
-        let guilty = |&(n, e): &(u64, u64)| e >= 3 && e * 5 >= errors * 4 && n * 3 <= requests;
+        let guilty = |&(n, e): &(u64, u64)| {
+            let share = n as f64 / requests as f64;
+            // All further errors falling on the first one's route, were they spread as the requests are.
+            let chance = (1..e.min(64)).fold(1.0, |chance, _| chance * share);
+            e >= 2 && e * 5 >= errors * 4 && chance < COINCIDENCE
+        };
         let place = self.route_canary.iter().position(guilty)?;
         Some(self.route_names[place].clone())
     }
 
-    fn against(&self) -> impl Iterator<Item = (&Stream, Option<Weighing<'_>>)> {
-        let weighing = weighing(&self.policy, self.table.as_deref(), self.course.weight(), self.trust);
-        let warming = weighing.filter(|_| self.stage == Stage::WarmUp);
-        let counted = weighing.filter(|_| self.stage == Stage::Evidence);
-        let others = std::iter::once(&self.errors).chain(&self.latency).chain(&self.routes);
-        std::iter::once((&self.warm_up, warming)).chain(others.map(move |stream| (stream, counted)))
+    fn against(&self) -> impl Iterator<Item = &Stream> {
+        [&self.warm_up, &self.errors].into_iter().chain(&self.latency).chain(&self.routes)
     }
 
     /// The weakest of the proofs that the canary is not bad; all of them are needed.
     fn worth_in_favour(&self) -> (usize, f64) {
-        let weighing = weighing(&self.policy, self.table.as_deref(), self.course.weight(), self.trust);
-        let Some(weighing) = weighing.filter(|_| self.stage == Stage::Evidence) else { return (0, 1.0) };
+        if self.stage != Stage::Evidence {
+            return (0, 1.0);
+        }
         let streams = std::iter::once(&self.errors).chain(&self.latency);
         let most = MOST_IN_FAVOUR / self.policy.beta;
-        let worths = streams.map(|stream| stream.worth_in_favour(&weighing, self.favour)).enumerate();
+        let worths = streams.map(|stream| stream.worth_in_favour(&self.policy, self.favour)).enumerate();
         worths.fold((0, most), |least, worth| if worth.1 < least.1 { worth } else { least })
     }
 
     /// The report after `tick`.
-    pub(super) fn report(&self, tick: &Tick, next: Option<Ratio>) -> Report {
+    pub(super) fn report(&mut self, tick: &Tick, next: Option<Ratio>) -> Report {
         let log_promote_limit = -libm::log(self.policy.beta);
         let mut report = Report {
             log_e: self.evidence.log_e,
@@ -156,13 +162,16 @@ impl Judge {
     }
 
     /// The logarithm of the proof for the next weight.
-    fn next_proof(&self, next: Option<Ratio>) -> f64 {
+    fn next_proof(&mut self, next: Option<Ratio>) -> f64 {
         let Some(next) = next else { return self.evidence.log_promote };
         let weighing = weighing(&self.policy, self.table.as_deref(), self.course.weight(), self.trust);
         let Some(weighing) = weighing.filter(|_| self.stage == Stage::Evidence) else { return 0.0 };
         libm::log(self.gate.worth(&self.errors, &weighing, next.fraction(), self.course.rate()))
     }
 }
+
+/// Errors that keep to one route are a coincidence in at most one case of twenty.
+const COINCIDENCE: f64 = 0.05;
 
 /// The streams of errors stand first: in warm-up, and after it.
 const ERROR_STREAMS: usize = 2;

@@ -41,13 +41,16 @@ pub struct Reader<R> {
     number: u64,
     /// The row that ended the last tick, not yet used.
     pending: bool,
+    /// The weight of the last row as text and as number: it is mostly the same.
+    weight: (Vec<u8>, Ratio),
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads the lines above the rows.
     pub fn new(input: R) -> Result<Self, TraceError> {
         let header = Header { policy: Policy::default(), meta: Meta::default() };
-        let mut reader = Self { input, header, line: Vec::new(), number: 0, pending: false };
+        let mut reader =
+            Self { input, header, line: Vec::new(), number: 0, pending: false, weight: (Vec::new(), Ratio::ZERO) };
         if !reader.read_line()? || reader.line != MAGIC.as_bytes() {
             return Err(TraceError::Magic);
         }
@@ -75,7 +78,8 @@ impl<R: BufRead> Reader<R> {
         let mut of = None;
         let mut place = 0;
         loop {
-            let row = parse_row(&self.line).map_err(|what| TraceError::Row { line: self.number, what })?;
+            let row =
+                parse_row(&self.line, &mut self.weight).map_err(|what| TraceError::Row { line: self.number, what })?;
             // Another weight within the second is another tick: evidence is weighed by the weight it was gathered under.
             if *of.get_or_insert((row.ts, row.weight)) != (row.ts, row.weight) {
                 self.pending = true;
@@ -157,7 +161,7 @@ struct Row<'a> {
     histogram: Fields<'a>,
 }
 
-fn parse_row(line: &[u8]) -> Result<Row<'_>, &'static str> {
+fn parse_row<'a>(line: &'a [u8], last_weight: &mut (Vec<u8>, Ratio)) -> Result<Row<'a>, &'static str> {
     let mut fields = Fields(line);
     let ts = signed(fields.next()).ok_or("the first field must be whole seconds")?;
     let side = match fields.next() {
@@ -166,7 +170,14 @@ fn parse_row(line: &[u8]) -> Result<Row<'_>, &'static str> {
         _ => return Err("the version must be `stable` or `canary`"),
     };
     let route = fields.next();
-    let weight = share(fields.next()).ok_or("the weight must be a fraction from 0 to 1")?;
+    let weight = fields.next();
+    if weight != last_weight.0 || weight.is_empty() {
+        let share = share(weight).ok_or("the weight must be a fraction from 0 to 1")?;
+        last_weight.0.clear();
+        last_weight.0.extend_from_slice(weight);
+        last_weight.1 = share;
+    }
+    let weight = last_weight.1;
     let requests = number(fields.next()).ok_or("requests must be a whole number")?;
     let errors = number(fields.next()).ok_or("errors must be a whole number")?;
     let err_clients = match fields.next() {

@@ -29,7 +29,7 @@ pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: 
     section(if open { "What weir sees" } else { "What weir saw" }, counts(last, report, style));
     section(if open { "How sure it is" } else { "How sure it was" }, certainty(report, style));
     let texts = if open { awaited(last, status, report) } else { turned(last, report) };
-    let texts = texts.iter().flat_map(|text| style.wrap(2, &sentence(text))).collect();
+    let texts = texts.iter().flat_map(|text| style.wrap(2, text)).collect();
     section(if open { "What it waits for" } else { "What it would have taken" }, texts);
     section("How it came to this", story(last, journal, style));
     lines
@@ -53,7 +53,7 @@ fn summary(last: &JournalEntry, status: Option<&ReleaseStatus>, style: &Style) -
     );
     let mut lines = vec![format!("{name}: {}, canary {} at {weight}", style.paint(tone, phase), last.canary)];
     lines.extend(style.wrap(2, &when));
-    lines.extend(style.wrap(2, &sentence(&last.message)));
+    lines.extend(style.wrap(2, &last.message));
     lines
 }
 
@@ -72,7 +72,7 @@ fn counts(last: &JournalEntry, report: &Report, style: &Style) -> Vec<String> {
     let aligns = [Align::Left, Align::Left, Align::Right, Align::Right, Align::Right];
     let mut lines = table::lines(2, &aligns, &rows);
     lines.extend(expectation(report).into_iter().flat_map(|text| style.wrap(2, &text)));
-    lines.extend(excess(report).into_iter().flat_map(|text| style.wrap(2, &sentence(&text))));
+    lines.extend(excess(report).into_iter().flat_map(|text| style.wrap(2, &format!("Most likely {text}."))));
     lines
 }
 
@@ -84,11 +84,13 @@ fn expectation(report: &Report) -> Option<String> {
         return None;
     }
     let expected = stable_errors as f64 / stable as f64 * canary as f64;
-    Some(format!(
-        "As good as stable, about {expected:.1} of the canary's {} requests would have failed; {} did.",
-        format::count(canary),
-        format::count(errors),
-    ))
+    if errors == 0 && stable_errors == 0 {
+        return None;
+    }
+    let expected = if expected < 0.05 { "none".to_owned() } else { format!("about {expected:.1}") };
+    let canary = format::count(canary);
+    let errors = format::count(errors);
+    Some(format!("As good as stable, {expected} of the canary's {canary} requests would have failed; {errors} did."))
 }
 
 /// The evidence on both sides against what decides.
@@ -101,8 +103,8 @@ fn certainty(report: &Report, style: &Style) -> Vec<String> {
             label.to_owned(),
             style.bar(tone, part(log, limit), super::BAR),
             format::odds(log),
-            format!("of {}", format::odds(limit)),
-            style.paint(Tone::Faint, &format!("(ln {log:.2} of {limit:.2})")),
+            format!("decides at {}", format::odds(limit)),
+            style.paint(Tone::Faint, &format!("(ln {} of {limit:.2})", format::log(log))),
         ]
     };
     let rows = [
@@ -110,13 +112,13 @@ fn certainty(report: &Report, style: &Style) -> Vec<String> {
         row("for the canary", Tone::Good, report.log_promote, report.log_promote_limit),
     ];
     let mut lines = table::lines(2, &[Align::Left, Align::Left, Align::Right, Align::Left], &rows);
-    let chance = format::percent((-report.log_e_limit).exp());
+    let chance = format::percent((-report.log_e_limit).exp()).replace(".00%", "%");
     let meaning = format!(
         "weir aborts when the evidence against the canary reaches {}: at most {chance} of good canaries ever get there, \
          however long it looks.",
         format::odds(report.log_e_limit)
     );
-    lines.extend(style.wrap(2, &sentence(&meaning)));
+    lines.extend(style.wrap(2, &meaning));
     lines.extend(
         report.culprit.iter().flat_map(|culprit| {
             style.wrap(2, &format!("The largest part of it comes from {}.", words::culprit(culprit)))
@@ -127,15 +129,18 @@ fn certainty(report: &Report, style: &Style) -> Vec<String> {
 
 /// What an open rollout waits for.
 fn awaited(last: &JournalEntry, status: Option<&ReleaseStatus>, report: &Report) -> Vec<String> {
-    let mut texts: Vec<String> = status.map(|status| status.message.clone()).into_iter().collect();
+    if let Some(status) = status {
+        return vec![status.message.clone()];
+    }
+    let mut texts = Vec::new();
     let outlook = super::outlook(report);
     if !outlook.is_empty() {
-        texts.push(format!("At the present traffic and rates a decision takes {outlook}"));
+        texts.push(format!("At the traffic and rates of that time a decision takes {outlook}."));
     }
-    if status.is_none() && last.state.phase == Phase::Paused {
+    if last.state.phase == Phase::Paused {
+        let release = &last.release;
         texts.push(format!(
-            "It waits for a human: `weir resume {0}`, `weir promote {0}` or `weir abort {0}`",
-            last.release
+            "It waits for a human: `weir resume {release}`, `weir promote {release}` or `weir abort {release}`."
         ));
     }
     texts
@@ -177,18 +182,21 @@ fn turned(last: &JournalEntry, report: &Report) -> Vec<String> {
 fn story(last: &JournalEntry, journal: &[JournalEntry], style: &Style) -> Vec<String> {
     let same =
         |other: &&JournalEntry| other.state.rollout == last.state.rollout && other.state.attempt == last.state.attempt;
-    journal.iter().filter(same).map(|decision| format!("  {}", entry(decision, style))).collect()
+    journal.iter().filter(same).flat_map(|decision| entry_lines(decision, style)).collect()
 }
 
-/// With a capital at the beginning and a full stop at the end. Commands and weir's own name keep their case.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let mut sentence = match chars.next() {
-        Some(first) if !text.starts_with("weir") => first.to_uppercase().chain(chars).collect::<String>(),
-        _ => text.to_owned(),
-    };
-    if !sentence.ends_with(['.', '!', '?']) {
-        sentence.push('.');
+/// A decision as [`entry`] has it, its sentence wrapped below itself.
+fn entry_lines(decision: &JournalEntry, style: &Style) -> Vec<String> {
+    let unsaid = JournalEntry { message: String::new(), ..decision.clone() };
+    let head = format!("  {}  ", entry(&unsaid, style).trim_end());
+    let indent = console::measure_text_width(&head).max(STORY_INDENT);
+    let mut lines = style.wrap(indent, &decision.message);
+    if let Some(first) = lines.first_mut() {
+        let gap = " ".repeat(indent - console::measure_text_width(&head));
+        *first = format!("{head}{gap}{}", first.trim_start());
     }
-    sentence
+    lines
 }
+
+/// Where sentences of the story begin.
+const STORY_INDENT: usize = 26;

@@ -83,6 +83,11 @@ pub(super) fn odds(log: f64) -> String {
     }
 }
 
+/// A logarithm with two decimals; `-` for what is not finite.
+pub(super) fn log(log: f64) -> String {
+    if log.is_finite() { format!("{log:.2}") } else { "-".to_owned() }
+}
+
 /// The time of day in UTC: `14:03:12`.
 pub(super) fn clock(time: Timestamp) -> String {
     zoned(time).map_or_else(|| time.to_string(), |utc| utc.strftime("%H:%M:%S").to_string())

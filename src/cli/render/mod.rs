@@ -141,7 +141,10 @@ fn headline(status: &ReleaseStatus, style: &Style) -> String {
             let step_age = format::span(style.now.since(status.step_started));
             format!("canary at {weight}, step {} for {step_age}, {whole} in all", step(status))
         }
-        Phase::Promoted | Phase::Aborted => format!("canary at {weight}"),
+        Phase::Promoted | Phase::Aborted => {
+            let ended = status.last.as_ref().map(|last| format::span(style.now.since(last.time)));
+            format!("canary at {weight}{}", ended.map_or_else(String::new, |ago| format!(", since {ago}")))
+        }
     };
     format!("{name}  {}  {rest}", style.paint(tone, phase))
 }

@@ -233,9 +233,10 @@ fn the_story_of_an_abort_has_counts_rates_evidence_and_the_way_out() {
         "1m12s after the start: 5% -> 0%",
         "canary  shop-v2       212      14  6.60%",
         "As good as stable, about 0.6 of the canary's 212 requests would have failed; 14 did.",
-        "The canary's error rate is +3.90 to +9.80 points from stable's.",
-        "against the canary  ####################  1,339 to 1  of 100 to 1  (ln 7.20 of 4.61)",
-        "at most 1.00% of good canaries",
+        "Most likely the canary's error rate is +3.90 to +9.80 points from stable's.",
+        "against the canary  ####################  1,339 to 1  decides at 100 to 1  (ln 7.20 of 4.61)",
+        "none  decides at 100 to 1  (ln - of 4.61)",
+        "at most 1% of good canaries",
         "comes from failed requests",
         "What it would have taken",
         "weir retry shop",
@@ -250,8 +251,9 @@ fn the_story_of_an_abort_has_counts_rates_evidence_and_the_way_out() {
 fn the_story_of_an_open_rollout_says_what_is_missing() {
     let journal = &aborted()[..2];
     let text = explain(Some(&status()), journal, &style()).join("\n");
-    assert!(text.contains("What it waits for\n  Weighing the canary at 5%.\n"), "{text}");
-    assert!(text.contains("a decision takes ~380 more canary requests, ~38s"), "{text}");
+    assert!(text.contains("What it waits for\n  weighing the canary at 5%\n"), "{text}");
+    let offline = explain(None, journal, &style()).join("\n");
+    assert!(offline.contains("a decision takes ~380 more canary requests, ~38s"), "{offline}");
     assert!(text.contains("What weir sees"), "{text}");
 }
 

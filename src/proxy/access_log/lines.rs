@@ -19,7 +19,8 @@ impl Writer {
     /// The system has no thread left.
     pub(in crate::proxy) fn start(output: Box<dyn Write + Send>) -> io::Result<Self> {
         let (batches, arriving) = sync_channel(MOST_BATCHES);
-        let thread = std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write(arriving, output))?;
+        let thread =
+            std::thread::Builder::new().name("access-log".to_owned()).spawn(move || write(arriving, output))?;
         Ok(Self { batches: Some(batches), thread: Some(thread) })
     }
 

@@ -50,10 +50,7 @@ fn the_affinity_cookie_is_out_of_reach_of_scripts_and_secure_on_tls_only() {
     let key: ClientKey = "0123456789abcdef0123456789abcdef".parse().unwrap();
     let day = Duration::from_secs(86_400);
     let plain = affinity("weir-shop", key, day, Transport::Plain).unwrap();
-    assert_eq!(
-        plain,
-        "weir-shop=0123456789abcdef0123456789abcdef; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax"
-    );
+    assert_eq!(plain, "weir-shop=0123456789abcdef0123456789abcdef; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax");
     let secure = affinity("weir-shop", key, day, Transport::Secure).unwrap();
     assert!(secure.to_str().unwrap().ends_with("; Secure"));
 }

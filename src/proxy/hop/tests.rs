@@ -16,14 +16,21 @@ fn names(headers: &HeaderMap) -> Vec<&str> {
 
 #[test]
 fn fields_that_connection_lists_are_removed_from_requests() {
-    let mut fields = headers(&[("connection", "close, X-Secret"), ("connection", "x-other"), ("x-secret", "1"), ("x-other", "2"), ("x-kept", "3")]);
+    let mut fields = headers(&[
+        ("connection", "close, X-Secret"),
+        ("connection", "x-other"),
+        ("x-secret", "1"),
+        ("x-other", "2"),
+        ("x-kept", "3"),
+    ]);
     strip_request(&mut fields);
     assert_eq!(names(&fields), ["x-kept"]);
 }
 
 #[test]
 fn fields_that_connection_lists_are_removed_from_responses() {
-    let mut fields = headers(&[("connection", "x-secret"), ("x-secret", "1"), ("keep-alive", "timeout=5"), ("x-kept", "3")]);
+    let mut fields =
+        headers(&[("connection", "x-secret"), ("x-secret", "1"), ("keep-alive", "timeout=5"), ("x-kept", "3")]);
     strip_response(&mut fields, StatusCode::OK);
     assert_eq!(names(&fields), ["x-kept"]);
 }
@@ -70,7 +77,8 @@ fn a_content_length_beside_a_transfer_encoding_goes_with_it() {
 #[test]
 fn an_upgrade_needs_http_1_1_a_get_without_a_body_and_one_protocol() {
     let good = [("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")];
-    let asked = |version, method, fields: &[(&'static str, &'static str)]| upgrade_of(version, &method, &headers(fields));
+    let asked =
+        |version, method, fields: &[(&'static str, &'static str)]| upgrade_of(version, &method, &headers(fields));
     assert_eq!(asked(Version::HTTP_11, Method::GET, &good).unwrap(), "websocket");
     assert_eq!(asked(Version::HTTP_10, Method::GET, &good), None);
     assert_eq!(asked(Version::HTTP_2, Method::GET, &good), None);

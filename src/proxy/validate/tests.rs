@@ -31,8 +31,8 @@ fn a_host_is_a_name_or_address_with_a_port_from_1_to_65535() {
         assert!(h1("/", &[good]).is_ok(), "{good}");
     }
     for bad in [
-        "", ":80", "a:0", "a:65536", "a:", "a:+80", "a:080080", "a:b", "a/b", "user@a", "a,b", "a b", "a%0d%0ab", "[::1",
-        "[::1]x", "[x]", "::1", "a?b", "a#b", "a\\b",
+        "", ":80", "a:0", "a:65536", "a:", "a:+80", "a:080080", "a:b", "a/b", "user@a", "a,b", "a b", "a%0d%0ab",
+        "[::1", "[::1]x", "[x]", "::1", "a?b", "a#b", "a\\b",
     ] {
         assert_eq!(h1("/", &[bad]), Err(Fault::BadRequest), "{bad}");
     }

@@ -1,0 +1,16 @@
+//! The data plane against real sockets: clients that say exactly what a test wants, backends that do exactly what it says.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod backend;
+mod gateway;
+mod wire;
+
+mod forwarding;
+mod lifetime;
+mod limits;
+mod protocols;
+mod refusals;
+mod releases;
+mod repeats;
+mod streaming;
