@@ -1,5 +1,6 @@
 use std::fs;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -58,6 +59,18 @@ fn what_was_written_is_read_again() {
     assert_eq!(journal.past().last(&name("shop"), "v1>v2#").as_ref(), Some(&entries[1]));
     assert_eq!(journal.past().last(&name("shop"), "v1>v3#"), None);
     assert!(journal.past().counts().is_empty(), "only this process's decisions are counted");
+}
+
+proptest! {
+    #[test]
+    fn numbers_are_read_as_they_were_written_to_the_last_bit(log_e in any::<f64>(), excess in (-1.0..1.0, -1.0..1.0)) {
+        let mut written = entry("shop", 5);
+        written.report.log_e = if log_e.is_finite() { log_e } else { f64::NEG_INFINITY };
+        written.report.excess = Some(excess);
+        let read: JournalEntry = serde_json::from_str(&serde_json::to_string(&written).unwrap()).unwrap();
+        prop_assert_eq!(read.report.log_e.to_bits(), written.report.log_e.to_bits());
+        prop_assert_eq!(read, written);
+    }
 }
 
 #[test]
