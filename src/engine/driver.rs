@@ -30,7 +30,7 @@ pub struct Engine {
     journal: Journal,
     desk: Desk,
     tracked: BTreeMap<Name, Tracked>,
-    asks: JoinSet<Answer>,
+    pub(super) asks: JoinSet<Answer>,
     looks: Looks,
 }
 
@@ -243,7 +243,7 @@ impl Engine {
         }
     }
 
-    fn answered(&mut self, answer: Result<Answer, JoinError>) {
+    pub(super) fn answered(&mut self, answer: Result<Answer, JoinError>) {
         match answer {
             Ok(answer) => {
                 let tracked = self.tracked.get_mut(answer.release());
