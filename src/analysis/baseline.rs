@@ -28,20 +28,12 @@ impl Baseline {
     /// calm times both lay the same bets and nothing is lost on noise.
     pub(super) fn quick(&self) -> f64 {
         let steady = self.steady();
-        if !self.has_leapt() {
+        let expected = self.quick.requests * steady;
+        let off = self.quick.failed - expected;
+        if off * off <= QUICK_SURPRISE * (expected * (1.0 - steady) + 1.0) {
             return steady;
         }
         (self.quick.failed + QUICK_PRIOR_REQUESTS * steady) / (self.quick.requests + QUICK_PRIOR_REQUESTS)
-    }
-}
-
-impl Baseline {
-    /// Whether the last seconds differ from the steady estimate by more than chance.
-    pub(super) fn has_leapt(&self) -> bool {
-        let steady = self.steady();
-        let expected = self.quick.requests * steady;
-        let off = self.quick.failed - expected;
-        off * off > QUICK_SURPRISE * (expected * (1.0 - steady) + 1.0)
     }
 }
 

@@ -63,8 +63,6 @@ pub(super) struct Stream {
     divisor: f64,
     began: i64,
     baseline: Baseline,
-    /// For how many blocks stable's rate has been off the steady estimate.
-    blocks_since_leap: u32,
     dispersion: Dispersion,
 }
 
@@ -87,7 +85,6 @@ impl Stream {
             divisor: 1.0,
             began: now,
             baseline: Baseline::default(),
-            blocks_since_leap: 0,
             dispersion: Dispersion::default(),
         }
     }
@@ -130,8 +127,6 @@ impl Stream {
         if counts.requests() > 0 {
             let seconds = (now - self.began).max(1) as f64;
             self.baseline.observe(counts.stable, counts.stable_failed, seconds);
-            let leapt = self.baseline.has_leapt();
-            self.blocks_since_leap = if leapt { self.blocks_since_leap.saturating_add(1) } else { 0 };
             self.dispersion.observe((counts.stable, counts.stable_failed), (counts.canary, counts.canary_failed));
             self.began = now;
             let (requests, failed) = self.canary_in_step;
@@ -264,10 +259,6 @@ impl Stream {
         }
         self.cells = [cell(self.baseline.steady()), cell(self.baseline.quick()), cell(OUTAGE_RATE)];
         self.divisor = self.dispersion.divisor();
-        // What an incident's failures are like is not known in its first blocks; clients that try again are likely then.
-        if (1..=NEW_BLOCKS).contains(&self.blocks_since_leap) {
-            self.divisor = self.divisor.max(INCIDENT_DIVISOR);
-        }
         if self.joining > 0.0 {
             for (part, capitals) in self.kind.views().iter().zip(&mut self.against) {
                 for (index, capital) in capitals.iter_mut().enumerate().take(self.kind.alternatives()) {
@@ -304,10 +295,6 @@ pub(super) enum Favour {
 
 /// Stable failing at this rate: the view of those who expect an outage in the next tick.
 const OUTAGE_RATE: f64 = 0.2;
-
-/// Until the dispersion has been measured in the new world, failures are taken to come in pairs.
-const NEW_BLOCKS: u32 = 4;
-const INCIDENT_DIVISOR: f64 = 2.0;
 
 /// A block is given up when so many canary requests are missing in it: chance alone does that once in 9 million blocks.
 const LONGEST_WAIT: f64 = 16.0;

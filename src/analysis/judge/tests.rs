@@ -365,7 +365,8 @@ fn the_evidence_is_the_same_to_the_last_bit_everywhere() {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for t in -20..200i64 {
         let n = (t * t) as u64 % 97 + 60;
-        let tick = tick(t, [1, 5, 25, 50][(t.max(0) / 50) as usize], (n, n % 3), (n / 7, u64::from(n.is_multiple_of(5))));
+        let tick =
+            tick(t, [1, 5, 25, 50][(t.max(0) / 50) as usize], (n, n % 3), (n / 7, u64::from(n.is_multiple_of(5))));
         let report = judge.observe(&tick, None);
         hash = (hash ^ report.log_e.to_bits() ^ report.log_promote.to_bits()).wrapping_mul(0x100_0000_01b3);
     }
