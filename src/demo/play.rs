@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::app::{App, serve};
 use super::gateway::Gateway;
 use super::ledger::Ledger;
-use super::screen::Screen;
+use super::screen::{Screen, hanging};
 use super::summary::{End, summary};
 use super::visitors::{Seen, come};
 use super::{DemoArgs, cast, interrupted};
@@ -126,7 +126,11 @@ impl<'a> Show<'a> {
 
     /// Tells the decisions that were not told yet.
     fn tell(&mut self, history: &[JournalEntry]) -> anyhow::Result<()> {
-        let news: Vec<_> = history.iter().skip(self.told).map(|entry| render::entry(entry, &self.style)).collect();
+        let told = |entry: &JournalEntry| {
+            let head = render::entry(&JournalEntry { message: String::new(), ..entry.clone() }, &self.style);
+            hanging(&head, &entry.message, &self.style)
+        };
+        let news: Vec<_> = history.iter().skip(self.told).flat_map(told).collect();
         self.told = self.told.max(history.len());
         if !news.is_empty() {
             self.screen.say(&news)?;

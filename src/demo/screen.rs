@@ -2,7 +2,9 @@
 
 use std::io;
 
-use console::{Term, truncate_str};
+use console::{Term, measure_text_width, truncate_str};
+
+use crate::cli::render::Style;
 
 /// Standard output.
 #[derive(Debug)]
@@ -83,4 +85,15 @@ impl Drop for Screen {
         }
         let _ = self.term.flush();
     }
+}
+
+/// `text` behind `head`, wrapped to the width that `style` has, the further lines as far in as the first.
+pub(crate) fn hanging(head: &str, text: &str, style: &Style) -> Vec<String> {
+    let indent = measure_text_width(head);
+    let mut lines = style.wrap(indent, text);
+    match lines.first_mut() {
+        Some(first) => *first = format!("{head}{}", first.trim_start()),
+        None => lines.push(head.trim_end().to_owned()),
+    }
+    lines
 }

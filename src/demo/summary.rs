@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::DemoArgs;
 use super::cast::GREETINGS;
+use super::screen::hanging;
 use super::visitors::Seen;
 use crate::cli::render::{Style, Tone, format};
 use crate::engine::JournalEntry;
@@ -42,14 +43,12 @@ pub(crate) fn summary(
 /// Every decision, by the time since the first visitor met the canary, and how it ended.
 fn story(end: End, history: &[JournalEntry], style: &Style) -> Vec<String> {
     let start = history.first().map_or_else(Timestamp::default, |first| first.state.started);
-    let mut lines: Vec<String> = history
-        .iter()
-        .map(|decision| {
-            let change = format!("{} {} {}", decision.from, style.arrow(), decision.state.weight);
-            let after = format::span(decision.time.since(start));
-            format!("  {after:>6}  {change:<12} {}", decision.message)
-        })
-        .collect();
+    let told = |decision: &JournalEntry| {
+        let change = format!("{} {} {}", decision.from, style.arrow(), decision.state.weight);
+        let after = format::span(decision.time.since(start));
+        hanging(&format!("  {after:>6}  {change:<12} "), &decision.message, style)
+    };
+    let mut lines: Vec<String> = history.iter().flat_map(told).collect();
     let last = history.last();
     let after = last.map_or_else(String::new, |last| format::span(last.time.since(start)));
     let (tone, text) = match (last.map(|last| last.state.phase), end) {
@@ -97,12 +96,15 @@ fn hurt(seen: &Seen) -> String {
         (seen.failed_posts, "on a POST request, which weir does not repeat because it may have had an effect"),
         (seen.unanswered, "without any answer"),
     ];
-    let some = reasons.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<_> = some.map(|(count, reason)| format!("{} {reason}", format::count(*count))).collect();
-    match seen.hurt() {
-        0 => "Nobody saw an error.".to_owned(),
-        1 => format!("One visitor saw an error: {}.", parts.join("; ")),
-        many => format!("{} visitors saw an error: {}.", format::count(many), parts.join("; ")),
+    let some: Vec<_> = reasons.iter().filter(|(count, _)| *count > 0).collect();
+    match some[..] {
+        [] => "Nobody saw an error.".to_owned(),
+        [(1, reason)] => format!("One visitor saw an error, {reason}."),
+        _ => {
+            let parts: Vec<_> =
+                some.iter().map(|(count, reason)| format!("{} {reason}", format::count(*count))).collect();
+            format!("{} visitors saw an error: {}.", format::count(seen.hurt()), parts.join("; "))
+        }
     }
 }
 
