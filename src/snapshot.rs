@@ -142,7 +142,7 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// When an attempt is repeated.
     pub retry: RetryPolicy,
-    /// Counters, by listener index and then by [`Slot`]: see [`Route::traffic`].
+    /// Counters, by listener index and then by slot: see [`Route::traffic`].
     pub traffic: Vec<Box<[Arc<Traffic>]>>,
 }
 
