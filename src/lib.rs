@@ -26,7 +26,7 @@
 //! config             file -> snapshot                   upstream    pools, connections, TLS, DNS; health::probe
 //! snapshot           the compiled picture, one ArcSwap; leaves that outlive it
 //! ------------------ below here everything is pure: told the time, told the chance, no I/O ------------------
-//! balancer, retry, endpoint, route, split, outcome, health::outlier
+//! balancer, retry, endpoint, route, split, outcome, http1, log_template, health::outlier
 //! rollout            the state machine
 //! analysis           the statistics and the judge
 //! stats              counts that workers write and others read
@@ -51,6 +51,7 @@ pub mod endpoint;
 pub mod engine;
 pub mod health;
 pub mod http1;
+pub mod log_template;
 pub mod outcome;
 pub mod proxy;
 pub mod retry;

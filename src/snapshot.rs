@@ -18,6 +18,7 @@ use crate::analysis::Policy;
 use crate::balancer::Balancer;
 use crate::endpoint::Endpoint;
 use crate::health::outlier::OutlierPolicy;
+use crate::log_template::Template;
 use crate::outcome::FailurePolicy;
 use crate::retry::{RetryBudget, RetryPolicy};
 use crate::rollout;
@@ -115,7 +116,7 @@ pub struct ClientPolicy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLog {
     /// By this template of Envoy's operators.
-    Text(Arc<str>),
+    Text(Arc<Template>),
     /// As a JSON object.
     Json,
 }
@@ -141,7 +142,7 @@ pub struct Route {
     pub timeout: Option<Duration>,
     /// When an attempt is repeated.
     pub retry: RetryPolicy,
-    /// Counters, by listener index and then by [`Slot`]: see [`Route::traffic`].
+    /// Counters, by listener index and then by slot: see [`Route::traffic`].
     pub traffic: Vec<Box<[Arc<Traffic>]>>,
 }
 

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["stats"],
     &["analysis"],
     &["rollout", "simulate"],
-    &["outcome", "http1", "split", "route"],
+    &["outcome", "http1", "log_template", "split", "route"],
     &["endpoint"],
     &["balancer", "retry", "health::outlier"],
     &["snapshot", "socket"],

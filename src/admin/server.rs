@@ -15,7 +15,7 @@ use super::guard::Ends;
 use super::stall::StallLimit;
 use super::{AdminState, api};
 
-/// Answers on `listener` until `cancel`; then lets what is under way end, for [`LAST_WORDS`] at most.
+/// Answers on `listener` until `cancel`; then lets what is under way end, for `LAST_WORDS` at most.
 ///
 /// # Errors
 /// When the listener's own address cannot be told. Failures to accept are logged, and accepting goes on.

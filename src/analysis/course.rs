@@ -20,7 +20,11 @@ pub(super) struct Course {
     /// Since when the weight is as it is, and what was seen since.
     weight_since: i64,
     at_weight: Counts,
+    /// Whether the share fitted so badly at the weight before that it has to show first that it fits now.
+    was_doubtful: bool,
     highest: Ratio,
+    /// The weight that `at_weight` was seen at.
+    weight_before: Ratio,
     /// Requests a second, lately.
     rate: Faded,
     /// Stable's errors over some minutes, and both sides' over some seconds.
@@ -124,7 +128,8 @@ impl Course {
     pub(super) fn trust(&self) -> Trust {
         let weight = self.weight().fraction();
         let settling = self.now() - self.weight_since < SETTLING_S && self.rate() * weight >= MUCH_TRAFFIC;
-        if settling || is_doubtful(&self.at_weight, weight) { Trust::Seen } else { Trust::Drawn }
+        let doubtful = is_doubtful(&self.at_weight, weight) || self.is_still_doubtful();
+        if settling || doubtful || self.is_silent_stable() { Trust::Seen } else { Trust::Drawn }
     }
 
     /// Whether there is nothing to compare with: at a weight that leaves stable requests, it has none.
@@ -156,6 +161,11 @@ impl Course {
         }
     }
 
+    /// Whether the doubt of the weight before still holds: until as many canary requests were due as would show it.
+    fn is_still_doubtful(&self) -> bool {
+        self.was_doubtful && (self.at_weight.requests() as f64) * self.weight().fraction() < ENOUGH_TO_DOUBT
+    }
+
     /// Whether stable fails more than it normally does, where that is known.
     fn is_stable_ill(&self) -> bool {
         self.normal.requests >= KNOWN_REQUESTS && exceeds(&self.stable_now, ILL_TIMES * self.normal_rate() + ILL_PLUS)
@@ -185,6 +195,9 @@ impl Course {
     }
 
     fn change_weight(&mut self, t: i64, weight: Ratio, with_canary: bool) -> Progress {
+        let before = self.weight_before.fraction();
+        self.was_doubtful = before > 0.0 && (is_doubtful(&self.at_weight, before) || self.is_still_doubtful());
+        self.weight_before = weight;
         self.weight_since = t;
         self.at_weight = Counts::default();
         let raised = if weight > self.highest { Raised::Yes } else { Raised::No };
@@ -204,6 +217,9 @@ const SETTLING_S: i64 = 2;
 
 /// Canary requests a second from which a tick tells its share by itself well enough to be weighed alone.
 const MUCH_TRAFFIC: f64 = 5.0;
+
+/// So many canary requests are hardly ever all missing by chance (e^-16).
+const ENOUGH_TO_DOUBT: f64 = 16.0;
 
 /// An endpoint that was away for a moment moves the share of some minutes by less.
 const SHARE_TOLERANCE: f64 = 0.1;

@@ -3,8 +3,6 @@
 //! Each look is a task of its own that the engine owns; the loop never waits for an answer. What is not known is
 //! inconclusive, never a failure: a monitoring system that is down must not abort a release.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::ReleaseStatus;
@@ -76,7 +74,7 @@ impl Checks {
         self.watched.iter().map(|watched| watched.result.clone()).collect()
     }
 
-    /// Those that are to be looked at now; they count as under way from now on.
+    /// Those that are to be looked at now, which is asked every second: no check is looked at more often. They count as under way from now on.
     pub(super) fn take_due(&mut self) -> Vec<Check> {
         let now = Instant::now();
         let due = self.watched.iter_mut().filter(|watched| matches!(watched.due, Due::At(due) if due <= now));
@@ -97,7 +95,7 @@ impl Checks {
         }) else {
             return;
         };
-        watched.due = Due::At(begun + watched.check.interval.max(LEAST_INTERVAL));
+        watched.due = Due::At(begun + watched.check.interval);
         watched.take(answer.verdict, answer.detail);
     }
 
@@ -105,7 +103,7 @@ impl Checks {
     pub(super) fn ask_again(&mut self) {
         for watched in &mut self.watched {
             if let Due::Asked(begun) = watched.due {
-                watched.due = Due::At(begun + watched.check.interval.max(LEAST_INTERVAL));
+                watched.due = Due::At(begun + watched.check.interval);
             }
         }
     }
@@ -152,9 +150,6 @@ pub(super) async fn ask(check: Check, attempt: Attempt, status: ReleaseStatus) -
     };
     Answer { release: status.name, attempt, check: check.name, verdict, detail }
 }
-
-/// However often the configuration wants it.
-const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use super::tracked::Tracked;
 use super::{JournalEntry, ReleaseStatus, StateDir, StateError};
 use crate::analysis::Verdict;
 use crate::clock::Clock;
-use crate::rollout::{self, Command, Input, Phase, Transition, permits, reconcile};
+use crate::rollout::{self, Command, Input, Phase, Transition, permits};
 use crate::snapshot::{Current, Release, Snapshot};
 use crate::types::{Name, Timestamp};
 
@@ -30,7 +30,7 @@ pub struct Engine {
     journal: Journal,
     desk: Desk,
     tracked: BTreeMap<Name, Tracked>,
-    asks: JoinSet<Answer>,
+    pub(super) asks: JoinSet<Answer>,
     looks: Looks,
 }
 
@@ -200,13 +200,10 @@ impl Engine {
 
     /// Begins what has not begun, and fits the rest to its configuration.
     fn fit(&mut self, name: &Name, now: Timestamp) {
-        let Some(tracked) = self.tracked.get(name) else { return };
-        let transition = match tracked.last {
-            None => rollout::start(&tracked.release.spec, now),
-            Some(_) => reconcile(&tracked.release.spec, &tracked.state, now),
-        };
-        // What cannot be journaled is tried again in a second.
-        let _ = self.carry_out(name, transition, now);
+        if let Some(transition) = self.tracked.get(name).map(|tracked| tracked.fit(now)) {
+            // What cannot be journaled is tried again in a second.
+            let _ = self.carry_out(name, transition, now);
+        }
     }
 
     /// Journals a transition and puts its weight in force: in this order, but for a weight that falls. That one does not wait
@@ -243,7 +240,7 @@ impl Engine {
         }
     }
 
-    fn answered(&mut self, answer: Result<Answer, JoinError>) {
+    pub(super) fn answered(&mut self, answer: Result<Answer, JoinError>) {
         match answer {
             Ok(answer) => {
                 let tracked = self.tracked.get_mut(answer.release());

@@ -69,7 +69,7 @@ fn consistent(new: Tally, routing: Routing) -> Tally {
     let errors = new.errors.min(requests);
     let err_clients = match routing {
         Routing::Request => 0,
-        Routing::Sticky => new.err_clients.min(errors),
+        Routing::Sticky => new.err_clients.min(requests),
     };
     Tally { requests, errors, err_clients, buckets }
 }

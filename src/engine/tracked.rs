@@ -9,7 +9,7 @@ use super::evidence::{Evidence, header, routing};
 use super::meter::Meter;
 use super::trace_file::{self, TraceFile};
 use crate::analysis::Tick;
-use crate::rollout::{Input, Scene, State, Transition, invariants, step};
+use crate::rollout::{Input, Scene, State, Transition, invariants, reconcile, start, step};
 use crate::snapshot::Release;
 use crate::stats::Tally;
 use crate::types::{Ratio, Side, Timestamp};
@@ -128,9 +128,21 @@ impl Tracked {
     pub(super) fn decide(&self, now: Timestamp, command: Option<Input<'_>>) -> Transition {
         let checks = self.checks.results();
         let input = command.unwrap_or(Input::Tick { report: &self.evidence.report, checks: &checks });
-        let transition = step(&self.release.spec, &self.state, now, input);
-        let kept = invariants(&self.release.spec, &self.state, &transition, Some(input));
-        debug_assert_eq!(kept, Ok(()), "from {:?} by {input:?} to {transition:?}", self.state);
+        self.lawful(step(&self.release.spec, &self.state, now, input), Some(input))
+    }
+
+    /// What the state machine makes of the configuration: begins what has not begun, fits what has.
+    pub(super) fn fit(&self, now: Timestamp) -> Transition {
+        let spec = &self.release.spec;
+        if self.last.is_none() { start(spec, now) } else { self.lawful(reconcile(spec, &self.state, now), None) }
+    }
+
+    /// `transition`, once it keeps every rule; where assertions are compiled in.
+    fn lawful(&self, transition: Transition, input: Option<Input<'_>>) -> Transition {
+        if cfg!(debug_assertions) {
+            let kept = invariants(&self.release.spec, &self.state, &transition, input);
+            assert_eq!(kept, Ok(()), "from {:?} by {input:?} to {transition:?}", self.state);
+        }
         transition
     }
 

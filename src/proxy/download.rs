@@ -118,10 +118,8 @@ impl Passing {
     }
 
     fn poll_upstream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = match self.ticket.payload.borrow_mut().as_mut() {
-            Some(body) => Some((Pin::new(&mut *body).poll_frame(cx), body.is_end_stream())),
-            None => None,
-        };
+        let poll = |body: &mut UpstreamBody| (Pin::new(&mut *body).poll_frame(cx), body.is_end_stream());
+        let polled = self.ticket.payload.borrow_mut().as_mut().map(poll);
         match polled {
             Some((Poll::Ready(Some(Ok(frame))), ended)) => {
                 let count = frame.data_ref().map_or(0, Bytes::len);

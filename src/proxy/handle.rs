@@ -118,3 +118,6 @@ fn redirected(
     rewrite::edit(response.headers_mut(), &route.response_headers);
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,7 +220,7 @@ impl Body for Reading {
 
     /// Asked before the first byte is read, for the framing; what is left counts only then.
     fn size_hint(&self) -> SizeHint {
-        if self.next == 0 { self.upload.hint.clone() } else { self.upload.incoming.borrow().size_hint() }
+        if self.next == 0 { self.upload.hint } else { self.upload.incoming.borrow().size_hint() }
     }
 }
 

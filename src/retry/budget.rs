@@ -12,7 +12,7 @@ use crate::types::Ratio;
 /// A backend's budget of repeats, shared by all workers.
 ///
 /// A purse whose content evaporates: requests and time put tokens in, repeats take one out, and what is not used loses all but
-/// 1/e within [`WINDOW`]. At a steady rate it holds what came in within `WINDOW`, and over any time no more repeats are
+/// 1/e within `WINDOW`. At a steady rate it holds what came in within `WINDOW`, and over any time no more repeats are
 /// possible than came in during it plus that.
 #[derive(Debug)]
 pub struct RetryBudget {

@@ -1,5 +1,7 @@
 //! The data plane against real sockets: clients that say exactly what a test wants, backends that do exactly what it says.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod backend;
 mod gateway;
 mod wire;

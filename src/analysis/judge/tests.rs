@@ -118,6 +118,16 @@ fn without_stable_there_is_nothing_to_compare_with() {
 }
 
 #[test]
+fn without_stable_a_new_weight_convicts_nobody_either() {
+    for seed in 0..40 {
+        let weights = [(0, 1), (60, 5), (90, 25), (120, 50)].map(|(t, percent)| (t, Ratio::percent(percent)));
+        let scenario = scenario::ALL.iter().find(|scenario| scenario.name == "no-stable-traffic").unwrap();
+        let outcome = run(scenario, &Policy::default(), Steering::Recorded(&weights), 20, 150, seed);
+        assert_eq!(outcome.verdict, Verdict::Inconclusive, "{seed}");
+    }
+}
+
+#[test]
 fn repeated_errors_of_one_client_count_once_with_affinity() {
     let policy = Policy { warmup_s: 0.0, ..Policy::default() };
     let mut judge = Judge::new(policy, Bounds::default()).with_routing(Routing::Sticky);
@@ -355,7 +365,8 @@ fn the_evidence_is_the_same_to_the_last_bit_everywhere() {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
     for t in -20..200i64 {
         let n = (t * t) as u64 % 97 + 60;
-        let tick = tick(t, [1, 5, 25, 50][(t.max(0) / 50) as usize], (n, n % 3), (n / 7, u64::from(n % 5 == 0)));
+        let tick =
+            tick(t, [1, 5, 25, 50][(t.max(0) / 50) as usize], (n, n % 3), (n / 7, u64::from(n.is_multiple_of(5))));
         let report = judge.observe(&tick, None);
         hash = (hash ^ report.log_e.to_bits() ^ report.log_promote.to_bits()).wrapping_mul(0x100_0000_01b3);
     }

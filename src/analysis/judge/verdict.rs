@@ -57,7 +57,12 @@ impl Judge {
     /// The route that nearly all of the canary's errors lie on, if it is but a small part of the traffic.
     fn guilty_route(&self) -> Option<String> {
         let (requests, errors) = self.route_canary.iter().fold((0, 0), |sum, route| (sum.0 + route.0, sum.1 + route.1));
-        let guilty = |&(n, e): &(u64, u64)| e >= 3 && e * 5 >= errors * 4 && n * 3 <= requests;
+        let guilty = |&(n, e): &(u64, u64)| {
+            let share = n as f64 / requests as f64;
+            // All further errors falling on the first one's route, were they spread as the requests are.
+            let chance = (1..e.min(64)).fold(1.0, |chance, _| chance * share);
+            e >= 2 && e * 5 >= errors * 4 && chance < COINCIDENCE
+        };
         let place = self.route_canary.iter().position(guilty)?;
         Some(self.route_names[place].clone())
     }
@@ -164,6 +169,9 @@ impl Judge {
         libm::log(self.gate.worth(&self.errors, &weighing, next.fraction(), self.course.rate()))
     }
 }
+
+/// Errors that keep to one route are a coincidence in at most one case of twenty.
+const COINCIDENCE: f64 = 0.05;
 
 /// The streams of errors stand first: in warm-up, and after it.
 const ERROR_STREAMS: usize = 2;

@@ -9,7 +9,9 @@ use super::listeners::collide;
 use crate::config::defaults;
 use crate::config::load::reason;
 use crate::config::schema::AccessLogFormat;
+use crate::config::suggest::suggest;
 use crate::config::tree::At;
+use crate::log_template::{self, Template};
 use crate::snapshot::{AccessLog, ClientPolicy};
 
 /// Where the control surface is unless configured otherwise; [`defaults::ADMIN_ADDRESS`] in types.
@@ -55,9 +57,15 @@ impl Compiler<'_> {
                 .help("add `format: text`, or remove it");
         }
         let template = log.template.as_deref().unwrap_or(defaults::ACCESS_LOG_TEMPLATE.value);
+        let template = Template::parse(template).map_err(|unknown| {
+            let known = log_template::names();
+            let hint = suggest(&unknown.0, known, "operators are ");
+            let problem = self.error(&at.key("template"), unknown.to_string());
+            problem.help(hint.unwrap_or_else(|| "for a percent sign write `%%`".to_owned()));
+        });
         match log.format {
             AccessLogFormat::Off => None,
-            AccessLogFormat::Text => Some(AccessLog::Text(template.into())),
+            AccessLogFormat::Text => Some(AccessLog::Text(template.ok()?.into())),
             AccessLogFormat::Json => Some(AccessLog::Json),
         }
     }

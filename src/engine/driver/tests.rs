@@ -157,10 +157,11 @@ proptest! {
 #[test]
 fn what_ended_stays_ended_over_a_restart() {
     let mut bench = Bench::new(Wish::default());
-    bench.decide(60, BAD);
+    let before = bench.decide(60, BAD);
     bench.restart();
     bench.seconds(3, GOOD);
     assert_eq!((bench.status().phase, bench.weight()), (Phase::Aborted, Ratio::ZERO));
+    assert_eq!((bench.status().report, bench.status().message), (before.report, before.message));
     let mut bench = Bench::new(Wish::default());
     bench.command(Command::Promote).unwrap();
     bench.restart();

@@ -2,7 +2,6 @@
 
 mod format;
 mod lines;
-mod template;
 
 pub(super) use format::{Entry, Format};
 pub(super) use lines::{Lines, Writer};

@@ -7,6 +7,10 @@ fn every_operator_is_understood() {
     }
 }
 
+fn parse(text: &str) -> Vec<Part> {
+    Template::parse(text).unwrap().parts().to_vec()
+}
+
 #[test]
 fn text_and_operators_alternate() {
     let parts = parse("[%PROTOCOL%] %RESPONSE_CODE%");
@@ -35,8 +39,15 @@ fn fields_have_alternatives_and_lengths() {
 }
 
 #[test]
-fn what_is_no_operator_stays_as_it_is_written() {
-    for text in ["%UNKNOWN%", "%REQ(a b)%", "%REQ(a):x%", "%REQ(a%", "50% of", "%"] {
+fn what_is_no_operator_is_named() {
+    for name in ["UNKNOWN", "REQ(a b)", "REQ(a):x", "REQ(a", "duration"] {
+        assert_eq!(Template::parse(&format!("a %{name}% b")), Err(UnknownOperator(name.to_owned())));
+    }
+}
+
+#[test]
+fn a_percent_sign_alone_is_one() {
+    for text in ["50% of", "%"] {
         assert_eq!(parse(text), [Part::Text(text.to_owned())], "{text}");
     }
 }
@@ -49,6 +60,6 @@ fn a_doubled_percent_sign_is_one() {
 proptest::proptest! {
     #[test]
     fn no_template_panics(text in ".*") {
-        parse(&text);
+        let _ = Template::parse(&text);
     }
 }

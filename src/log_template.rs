@@ -1,10 +1,10 @@
-//! The language of the lines: Envoy's command operators, as far as they mean something here.
+//! The language of access log lines: Envoy's command operators, as far as they mean something here. Pure.
 
 use http::HeaderName;
 
 /// A part of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// Text as it is.
     Text(String),
     /// Something about the exchange.
@@ -17,16 +17,16 @@ pub(super) enum Part {
 
 /// `%REQ(X?Y):Z%`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Field {
+pub struct Field {
     /// X and Y.
-    pub(super) names: Vec<FieldName>,
+    pub names: Vec<FieldName>,
     /// Z.
-    pub(super) most: Option<usize>,
+    pub most: Option<usize>,
 }
 
 /// What stands in the parentheses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FieldName {
+pub enum FieldName {
     /// `:METHOD`
     Method,
     /// `:PATH`: with the query.
@@ -41,30 +41,49 @@ pub(super) enum FieldName {
 
 /// What can be told about an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
+pub enum Operator {
+    /// When the request came, as RFC 3339.
     StartTime,
+    /// The version of HTTP that the client speaks.
     Protocol,
+    /// The status that the client got; 0 for none.
     ResponseCode,
+    /// The short flag of what went wrong; `-` for nothing.
     ResponseFlags,
+    /// What went wrong, in words.
     ResponseCodeDetails,
+    /// Bytes of the request body.
     BytesReceived,
+    /// Bytes of the response body.
     BytesSent,
+    /// Milliseconds from the request head to the last byte of the response.
     Duration,
+    /// Milliseconds from forwarding to the response head.
     UpstreamDuration,
+    /// The endpoint that answered.
     UpstreamHost,
+    /// The backend that answered.
     Backend,
+    /// `stable` or `canary`.
     Side,
+    /// The route that took the request.
     Route,
+    /// The listener it came by.
     Listener,
+    /// How many attempts were made.
     Attempts,
+    /// The peer's address.
     Client,
+    /// The peer's address and port.
     ClientWithPort,
+    /// The address and port that it came to.
     Local,
+    /// The name that was asked for by TLS.
     ServerName,
 }
 
 /// Every operator without an argument.
-pub(super) const OPERATORS: [(&str, Operator); 21] = [
+pub const OPERATORS: [(&str, Operator); 21] = [
     ("START_TIME", Operator::StartTime),
     ("PROTOCOL", Operator::Protocol),
     ("RESPONSE_CODE", Operator::ResponseCode),
@@ -88,36 +107,55 @@ pub(super) const OPERATORS: [(&str, Operator); 21] = [
     ("REQUESTED_SERVER_NAME", Operator::ServerName),
 ];
 
-/// The parts of `template`. `%%` is a percent sign; what is no operator stays as it is written, where the reader sees it.
-pub(super) fn parse(template: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut text = String::new();
-    let mut rest = template;
-    while let Some(start) = rest.find('%') {
-        text.push_str(&rest[..start]);
-        let after = &rest[start + 1..];
-        let Some(end) = after.find('%') else {
-            text.push_str(&rest[start..]);
-            rest = "";
-            break;
-        };
-        match (&after[..end], operator(&after[..end])) {
-            ("", _) => text.push('%'),
-            (_, Some(part)) => {
-                flush(&mut text, &mut parts);
-                parts.push(part);
-            }
-            (unknown, None) => {
-                text.push('%');
-                text.push_str(unknown);
-                text.push('%');
+/// A line's template, every operator of it known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+/// Text between percent signs that is no operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`%{0}%` is no operator")]
+pub struct UnknownOperator(pub String);
+
+impl Template {
+    /// The template of `text`. `%%` is a percent sign, and so is a last one alone.
+    ///
+    /// # Errors
+    /// The first operator that is not known.
+    pub fn parse(text: &str) -> Result<Self, UnknownOperator> {
+        let (mut parts, mut plain, mut rest) = (Vec::new(), String::new(), text);
+        while let Some((before, after)) = rest.split_once('%') {
+            plain.push_str(before);
+            match after.split_once('%') {
+                Some(("", after)) => {
+                    plain.push('%');
+                    rest = after;
+                }
+                Some((name, after)) => {
+                    let part = operator(name).ok_or_else(|| UnknownOperator(name.to_owned()))?;
+                    flush(&mut plain, &mut parts);
+                    parts.push(part);
+                    rest = after;
+                }
+                None => {
+                    plain.push('%');
+                    rest = after;
+                }
             }
         }
-        rest = &after[end + 1..];
+        plain.push_str(rest);
+        flush(&mut plain, &mut parts);
+        Ok(Self(parts))
     }
-    text.push_str(rest);
-    flush(&mut text, &mut parts);
-    parts
+
+    /// Its parts, in order.
+    pub fn parts(&self) -> &[Part] {
+        &self.0
+    }
+}
+
+/// The names of all operators.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    OPERATORS.iter().map(|(name, _)| *name).chain(["REQ(FIELD)", "RESP(FIELD)"])
 }
 
 fn flush(text: &mut String, parts: &mut Vec<Part>) {
