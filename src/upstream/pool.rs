@@ -156,8 +156,8 @@ impl Pool {
         let stream = result?;
         let http2 = match speaks {
             Speaks::Http1 => false,
-            Speaks::Http2 => stream.negotiated_http2().unwrap_or(true),
-            Speaks::Unsettled => stream.negotiated_http2().unwrap_or(false),
+            Speaks::Http2 => connect::negotiated_http2(&stream).unwrap_or(true),
+            Speaks::Unsettled => connect::negotiated_http2(&stream).unwrap_or(false),
         };
         if self.is_tls() && speaks != Speaks::Http1 {
             self.http2_settled.set(Some(http2));
