@@ -4,7 +4,7 @@
 //! are restored before a listener opens, so that no request is shared by a weight that is not the rollout's.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -77,21 +77,14 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (mut engine, control) = Engine::open(state_dir, clock.clone(), leaves.failed.clone())?;
     engine.restore(&current.load());
 
-    let admin_at = config::admin(&loaded);
-    let access = Arc::new(Access::open(admin_at.address, admin_at.token_file.as_deref())?);
-    let socket = std::net::TcpListener::bind(admin_at.address).with_context(|| {
-        format!("cannot listen on {} for the admin API: set admin.address in the configuration", admin_at.address)
-    })?;
-    socket.set_nonblocking(true)?;
-    let admin = socket.local_addr()?;
+    let door = Door::open(&config::admin(&loaded))?;
     let workers = Workers::start(proxy::Options {
         current: current.clone(),
         workers,
         seed: fastrand::u64(..),
         access_log: Box::new(std::io::stdout()),
     })?;
-    let published = Published::write(&options.state_dir, admin, access.token(), admin_at.token_file.as_deref())
-        .with_context(|| format!("cannot write to the state directory {}", options.state_dir.display()))?;
+    let published = door.publish(&options.state_dir)?;
 
     let (reload, reloads) = mpsc::channel(8);
     let (handed_back, handed) = oneshot::channel();
@@ -119,17 +112,17 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         control: control.clone(),
         metrics,
         readiness: readiness.clone(),
-        access,
+        access: door.access,
         reload: reload.clone(),
     };
     tasks.spawn(engine.run(current.clone(), stop.clone()));
     tasks.spawn(probe::run(current.clone(), fastrand::Rng::new(), stop.clone()));
-    tasks.spawn(admin::serve(tokio::net::TcpListener::from_std(socket)?, state, stop.clone()));
+    tasks.spawn(admin::serve(door.socket, state, stop.clone()));
     tasks.spawn(follow(follower, reloads, freeze.clone(), handed_back));
     readiness.ready();
     Ok(Running {
         listeners,
-        admin,
+        admin: door.address,
         control,
         readiness,
         current,
@@ -140,6 +133,37 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         freeze,
         _published: published,
     })
+}
+
+/// The control surface, before it is served.
+struct Door {
+    socket: tokio::net::TcpListener,
+    address: SocketAddr,
+    access: Arc<Access>,
+    token_file: Option<PathBuf>,
+}
+
+impl Door {
+    fn open(at: &config::Admin) -> anyhow::Result<Self> {
+        let access = Arc::new(Access::open(at.address, at.token_file.as_deref())?);
+        let hint = "set admin.address in the configuration";
+        let socket = std::net::TcpListener::bind(at.address)
+            .with_context(|| format!("cannot listen on {} for the admin API: {hint}", at.address))?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Self {
+            socket: tokio::net::TcpListener::from_std(socket)?,
+            address,
+            access,
+            token_file: at.token_file.clone(),
+        })
+    }
+
+    /// Tells the command line on this machine where it is.
+    fn publish(&self, state_dir: &Path) -> anyhow::Result<Published> {
+        Published::write(state_dir, self.address, self.access.token(), self.token_file.as_deref())
+            .with_context(|| format!("cannot write to the state directory {}", state_dir.display()))
+    }
 }
 
 impl Running {
