@@ -300,14 +300,14 @@ fn report_warnings(warnings: &Problems) {
 
 /// Runs weir until SIGTERM or SIGINT, then drains; a second signal ends it at once. SIGHUP reloads.
 ///
-/// Exit code 78 when the configuration is wrong.
+/// Exit code [`BAD_CONFIG`] when it cannot start.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let running = match start(options).await {
             Ok(running) => running,
-            Err(error) => return refuse(&error),
+            Err(error) => return Ok(refuse(&error)),
         };
         for (name, address) in &running.listeners {
             tracing::info!(listener = %name, "serving on {address}");
@@ -327,17 +327,16 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// A bad configuration has an exit code of its own: whoever supervises need not try again.
-fn refuse(error: &anyhow::Error) -> anyhow::Result<ExitCode> {
-    if let Some(problems) = error.downcast_ref::<Problems>() {
-        eprintln!("{problems}");
-        return Ok(ExitCode::from(BAD_CONFIG));
+/// Says what stands in the way of the start. It has an exit code of its own: whoever supervises need not try again.
+fn refuse(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref::<Problems>() {
+        Some(problems) => eprintln!("{problems}"),
+        None => eprintln!("weir: {error:#}"),
     }
-    eprintln!("weir: {error:#}");
-    Ok(ExitCode::from(BAD_CONFIG))
+    ExitCode::from(BAD_CONFIG)
 }
 
-/// `EX_CONFIG` of sysexits.h.
+/// A daemon that cannot start as it is configured: `EX_CONFIG` of sysexits.h.
 pub const BAD_CONFIG: u8 = 78;
 
 /// What a signal asks for.

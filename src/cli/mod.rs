@@ -149,8 +149,7 @@ pub mod exit {
     pub const COULD_NOT_RUN: u8 = 2;
     /// A verdict of Inconclusive.
     pub const INCONCLUSIVE: u8 = 3;
-    /// A daemon's configuration is bad: `EX_CONFIG` of sysexits.h.
-    pub const BAD_CONFIG: u8 = 78;
+    pub use crate::app::BAD_CONFIG;
 }
 
 const EXAMPLES: &str = "\

@@ -109,12 +109,12 @@ async fn an_outage_of_both_versions_is_not_blamed_on_the_canary() {
     stage.canary.fail(500);
     // Some seconds of outage: more than enough failures to convict by any threshold.
     let before = stage.weir.release("shop").await["canary"]["errors"].as_u64().unwrap_or(0);
-    let status = stage
-        .weir
-        .wait_for("shop", "failing for a while", |status| {
-            status["phase"] == "aborted" || status["canary"]["errors"].as_u64() > Some(before + 60)
-        })
-        .await;
+    let began = std::time::Instant::now();
+    let is_over = |status: &Value| {
+        let failed = status["canary"]["errors"].as_u64() > Some(before + 60);
+        status["phase"] != "progressing" || failed && began.elapsed() > Duration::from_secs(4)
+    };
+    let status = stage.weir.wait_for("shop", "failing for a while", is_over).await;
     assert_ne!(status["phase"], "aborted", "{}", message(&status));
     stage.stable.fail(0);
     stage.canary.fail(0);
