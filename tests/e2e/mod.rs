@@ -6,6 +6,7 @@ mod demo;
 mod lifecycle;
 mod release;
 mod share;
+mod tls;
 mod weir;
 
 use self::app::App;
