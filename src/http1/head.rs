@@ -1,5 +1,7 @@
 //! Heads: the first line and the fields, up to the empty line.
 
+use std::mem::MaybeUninit;
+
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version};
 
@@ -50,9 +52,10 @@ pub const MAX_FIELDS: usize = 256;
 /// On an error `buffer` is left as it was, and must not be read further.
 pub fn take_request(buffer: &mut BytesMut, limits: Limits) -> Result<Option<RequestHead>, Http1Error> {
     skip_empty_lines(buffer);
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut fields[..limits.fields.min(MAX_FIELDS)]);
-    let Some(end) = whole(request.parse(buffer), buffer, limits)? else { return Ok(None) };
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = request.parse_with_uninit_headers(buffer, &mut fields[..limits.fields.min(MAX_FIELDS)]);
+    let Some(end) = whole(parsed, buffer, limits)? else { return Ok(None) };
     let version = version(request.version)?;
     let method = request.method.filter(|method| method.len() <= MAX_METHOD).ok_or(Http1Error::StartLine)?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Http1Error::StartLine)?;
@@ -67,9 +70,11 @@ pub fn take_request(buffer: &mut BytesMut, limits: Limits) -> Result<Option<Requ
 ///
 /// On an error `buffer` is left as it was, and must not be read further.
 pub fn take_response(buffer: &mut BytesMut, limits: Limits) -> Result<Option<ResponseHead>, Http1Error> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut fields[..limits.fields.min(MAX_FIELDS)]);
-    let Some(end) = whole(response.parse(buffer), buffer, limits)? else { return Ok(None) };
+    let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let fields = &mut fields[..limits.fields.min(MAX_FIELDS)];
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, buffer, fields);
+    let Some(end) = whole(parsed, buffer, limits)? else { return Ok(None) };
     let version = version(response.version)?;
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(Http1Error::StartLine)?;
     let spans = field_spans(buffer, response.headers)?;

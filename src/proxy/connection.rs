@@ -139,8 +139,8 @@ struct Http1(Rc<Connection>);
 impl Service for Http1 {
     type Body = Download;
 
-    async fn call(&self, request: Request<RequestBody>) -> Answer<Download> {
-        handle(self.0.clone(), request.map(Incoming::Http1)).await
+    fn call(&self, request: Request<RequestBody>) -> impl Future<Output = Answer<Download>> {
+        handle(self.0.clone(), request.map(Incoming::Http1))
     }
 
     fn refuse(&self, error: Http1Error) -> Response<Download> {

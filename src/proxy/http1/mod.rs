@@ -135,9 +135,12 @@ async fn exchange<S: Service>(
     };
     let (method, version, wanted) = (head.method.clone(), head.version, keeps_alive(head.version, &head.headers));
     let request = request(conn, head, framing);
-    let Some(Answer { response, tunnel }) = answer(conn, service.call(request)).await? else {
-        return Ok(Some(End::Closed));
+    let answered = {
+        // Pinned where it is made: it has some kilobytes, which are not to be moved for every request.
+        let service = std::pin::pin!(service.call(request));
+        answer(conn, service).await?
     };
+    let Some(Answer { response, tunnel }) = answered else { return Ok(Some(End::Closed)) };
     let keep = wanted && !deadline.is_draining() && body_is_nearly_over(conn);
     let whole = respond::write(conn, (&method, version), response, keep, deadline, settings.write).await?;
     if let Some(mut other) = tunnel {
@@ -196,15 +199,16 @@ fn request(conn: &Shared, head: RequestHead, framing: Framing) -> Request<Reques
 }
 
 /// Waits for the answer; `None` when the client closed before there was one.
-async fn answer<B>(conn: &Shared, service: impl Future<Output = Answer<B>>) -> io::Result<Option<Answer<B>>> {
-    let mut service = std::pin::pin!(service);
-    poll_fn(|cx| {
+fn answer<B>(
+    conn: &Shared,
+    mut service: Pin<&mut impl Future<Output = Answer<B>>>,
+) -> impl Future<Output = io::Result<Option<Answer<B>>>> {
+    poll_fn(move |cx| {
         if let Poll::Ready(answer) = service.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(answer)));
         }
         conn.borrow_mut().poll_gone(cx).map_ok(|()| None)
     })
-    .await
 }
 
 /// Whether what is left of the request's body is little enough to read it for the sake of the connection.
