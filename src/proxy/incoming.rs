@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::http1::{RequestBody, RequestBodyError};
@@ -17,6 +18,15 @@ pub(super) enum Incoming {
     Http1(RequestBody),
     /// By HTTP/2.
     Http2(hyper::body::Incoming),
+}
+
+impl Incoming {
+    /// Passes an informational response on to whoever sends this. hyper's HTTP/2 cannot.
+    pub(super) fn inform(&self, status: StatusCode, headers: &HeaderMap) {
+        if let Self::Http1(body) = self {
+            body.inform(status, headers);
+        }
+    }
 }
 
 impl Body for Incoming {

@@ -7,13 +7,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::exchange::Exchange;
+use super::hop;
 use super::incoming::Incoming;
 use crate::outcome::Fault;
-use crate::upstream::{BodyError, RequestBody};
+use crate::upstream::{BodyError, Informed, RequestBody};
 
 /// A request body. Several attempts may read it, one after the other.
 pub(super) struct Upload {
@@ -104,10 +105,10 @@ impl Upload {
 
     /// The body for another attempt, from its first byte. Only when [`Upload::is_whole`], or for the first attempt.
     pub(super) fn body(self: &Rc<Self>) -> RequestBody {
-        if self.hint.exact() == Some(0) && self.state.get() == State::Ended {
-            return RequestBody::empty();
-        }
-        RequestBody::stream(Reading { upload: self.clone(), next: 0 })
+        let nothing = self.hint.exact() == Some(0) && self.state.get() == State::Ended;
+        let body =
+            if nothing { RequestBody::empty() } else { RequestBody::stream(Reading { upload: self.clone(), next: 0 }) };
+        body.informing(self.clone())
     }
 
     /// Whether every byte that was read can be read again; also while none has been.
@@ -185,6 +186,13 @@ impl Upload {
             Kept::Whole(parts) => parts.get(index).cloned(),
             Kept::Gone => None,
         }
+    }
+}
+
+impl Informed for Upload {
+    fn inform(&self, status: StatusCode, mut headers: HeaderMap) {
+        hop::strip_response(&mut headers, status);
+        self.incoming.borrow().inform(status, &headers);
     }
 }
 

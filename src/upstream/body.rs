@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::io::Upgraded;
@@ -15,7 +16,16 @@ use super::{http1, http2};
 use crate::outcome::Fault;
 
 /// The body of a request to an endpoint.
-pub struct RequestBody(Source);
+pub struct RequestBody {
+    source: Source,
+    informed: Option<Rc<dyn Informed>>,
+}
+
+/// Who hears of the informational responses (RFC 9110, 15.2) that come before the response.
+pub trait Informed {
+    /// One has come: 102 to 199, but not 101.
+    fn inform(&self, status: StatusCode, headers: HeaderMap);
+}
 
 enum Source {
     Empty,
@@ -26,12 +36,13 @@ enum Source {
 impl RequestBody {
     /// No body.
     pub fn empty() -> Self {
-        Self(Source::Empty)
+        Self { source: Source::Empty, informed: None }
     }
 
     /// These bytes; none is like [`RequestBody::empty`].
     pub fn full(bytes: Bytes) -> Self {
-        Self(if bytes.is_empty() { Source::Empty } else { Source::Full(bytes) })
+        let source = if bytes.is_empty() { Source::Empty } else { Source::Full(bytes) };
+        Self { source, informed: None }
     }
 
     /// What `body` yields. Its errors end the exchange with their fault. One that is at its end is like
@@ -43,12 +54,24 @@ impl RequestBody {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self(Source::Stream { body: Box::pin(body), upload: Rc::default() })
+        Self { source: Source::Stream { body: Box::pin(body), upload: Rc::default() }, informed: None }
+    }
+
+    /// The same body, and `client` hears of informational responses. Over HTTP/1 only: HTTP/2's are dropped.
+    #[must_use]
+    pub fn informing(mut self, client: Rc<dyn Informed>) -> Self {
+        self.informed = Some(client);
+        self
+    }
+
+    /// Who hears of informational responses.
+    pub(super) fn informed(&self) -> Option<Rc<dyn Informed>> {
+        self.informed.clone()
     }
 
     /// How the stream fares; `None` for a body that is there as a whole.
     pub(super) fn upload(&self) -> Option<Rc<Upload>> {
-        match &self.0 {
+        match &self.source {
             Source::Empty | Source::Full(_) => None,
             Source::Stream { upload, .. } => Some(upload.clone()),
         }
@@ -57,7 +80,7 @@ impl RequestBody {
 
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.source {
             Source::Empty => f.write_str("Empty"),
             Source::Full(bytes) => write!(f, "Full({})", bytes.len()),
             Source::Stream { .. } => f.write_str("Stream"),
@@ -70,11 +93,11 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Empty => Poll::Ready(None),
             Source::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.0 = Source::Empty;
+                self.source = Source::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Source::Stream { body, upload } => upload.poll(body.as_mut(), cx),
@@ -82,7 +105,7 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.source {
             Source::Empty => true,
             Source::Full(_) => false,
             Source::Stream { body, .. } => body.is_end_stream(),
@@ -90,7 +113,7 @@ impl Body for RequestBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.source {
             Source::Empty => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Stream { body, .. } => body.size_hint(),
@@ -100,7 +123,7 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Source::Stream { upload, .. } = &self.0 {
+        if let Source::Stream { upload, .. } = &self.source {
             upload.done.set(true);
         }
     }

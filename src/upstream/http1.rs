@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use http_body::{Body, Frame};
 use tokio::time::Instant;
 
-use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
+use super::body::{BodyError, Informed, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::Stream;
 use super::error::SendError;
 use super::io::Upgraded;
@@ -141,12 +141,11 @@ pub(super) async fn exchange(
     }
     let (mut parts, body) = request.into_parts();
     let upload = body.upload();
+    let mut before = Before { count: 0, informed: body.informed() };
     let (sent, received) = (connection.output.sent(), connection.received);
     let mut sending = Sending::begin(&mut connection.output, &mut parts, body);
     let mut wait = HeadWait::begin(limits, upload.as_deref(), &mut connection.deadline);
-    let mut informational = 0;
-    let head =
-        poll_fn(|cx| poll_head(&mut connection, &mut sending, &mut wait, &mut informational, upload.as_deref(), cx));
+    let head = poll_fn(|cx| poll_head(&mut connection, &mut sending, &mut wait, &mut before, upload.as_deref(), cx));
     match head.await {
         Ok(head) => settle(connection, &parts.method, head, sending, upload, limits),
         Err(fault) => {
@@ -168,12 +167,32 @@ pub(super) async fn exchange(
     }
 }
 
+/// Informational responses before the response.
+struct Before {
+    count: usize,
+    informed: Option<Rc<dyn Informed>>,
+}
+
+impl Before {
+    /// Passes one on, within bounds. 100 is between two neighbours, and weir has told its own client.
+    fn add(&mut self, head: ResponseHead) -> Result<(), Fault> {
+        self.count += 1;
+        if self.count > MAX_INFORMATIONAL {
+            return Err(Fault::UpstreamProtocol);
+        }
+        if let Some(client) = self.informed.as_ref().filter(|_| head.status != StatusCode::CONTINUE) {
+            client.inform(head.status, head.headers);
+        }
+        Ok(())
+    }
+}
+
 /// Moves the request out and the head in.
 fn poll_head(
     connection: &mut Connection,
     sending: &mut Sending,
     wait: &mut HeadWait,
-    informational: &mut usize,
+    before: &mut Before,
     upload: Option<&Upload>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<ResponseHead, Fault>> {
@@ -183,9 +202,8 @@ fn poll_head(
     loop {
         match take_response(&mut connection.input, HEAD) {
             Ok(Some(head)) if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
-                *informational += 1;
-                if *informational > MAX_INFORMATIONAL {
-                    return Poll::Ready(Err(Fault::UpstreamProtocol));
+                if let Err(fault) = before.add(head) {
+                    return Poll::Ready(Err(fault));
                 }
                 continue;
             }

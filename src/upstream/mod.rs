@@ -21,7 +21,7 @@ mod upstreams;
 mod wire;
 
 pub use crate::retry::Sent;
-pub use body::{BodyError, RequestBody, UpstreamBody};
+pub use body::{BodyError, Informed, RequestBody, UpstreamBody};
 pub use error::SendError;
 pub use fetch::fetch;
 pub use io::Upgraded;

@@ -34,6 +34,33 @@ fn a_part_of_a_response_is_passed_on_before_the_next_exists() {
 }
 
 #[test]
+fn early_hints_are_passed_on_before_the_answer_exists() {
+    let (go, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let backend = Backend::serving(move |_, stream| {
+        let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\n";
+        stream.write_all(hints.as_bytes()).unwrap();
+        wait.lock().unwrap().recv().unwrap();
+        stream.write_all(&ok("done")).unwrap();
+        true
+    });
+    let gateway = Gateway::to(backend.address);
+    let mut wire = Wire::connect(gateway.address());
+    wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(wire.line().unwrap(), "HTTP/1.1 103 Early Hints");
+    assert_eq!(wire.line().unwrap(), "link: </a.css>; rel=preload");
+    assert_eq!(wire.line().unwrap(), "", "a hop-by-hop field was passed on");
+    go.send(()).unwrap();
+    assert_eq!(wire.reply().text(), "done");
+
+    // HTTP/1.0 has no such responses (RFC 9110, 15.2).
+    let mut old = Wire::connect(gateway.address());
+    go.send(()).unwrap();
+    old.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+    assert_eq!(old.line().unwrap(), "HTTP/1.0 200 OK");
+}
+
+#[test]
 fn a_large_body_goes_through_both_ways_whole() {
     const SIZE: usize = 8 << 20;
     let backend = Backend::serving(|seen, stream| {

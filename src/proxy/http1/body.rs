@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 
 use super::conn::{Conn, Shared, Transport};
 use crate::http1::Http1Error;
 use crate::http1::body::Piece;
+use crate::http1::encode;
 
 /// A request's body. Reads no faster than it is polled, so the client is held back by whoever takes it.
 pub(crate) struct RequestBody(pub(super) Shared);
@@ -25,6 +27,16 @@ pub(crate) enum RequestBodyError {
     /// It broke the grammar of HTTP.
     #[error(transparent)]
     Malformed(#[from] Http1Error),
+}
+
+impl RequestBody {
+    /// Sends an informational response ahead of the response, if the client's version knows any.
+    pub(crate) fn inform(&self, status: StatusCode, headers: &HeaderMap) {
+        let conn = &mut *self.0.borrow_mut();
+        if conn.knows_informational {
+            encode::response_head(conn.output.small(), Version::HTTP_11, status, headers);
+        }
+    }
 }
 
 impl Body for RequestBody {

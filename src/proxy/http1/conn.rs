@@ -31,6 +31,8 @@ pub(crate) struct Conn<T: ?Sized> {
     pub(super) decoder: Decoder,
     /// The client waits for 100 (Continue) before it sends its body.
     pub(super) owes_continue: bool,
+    /// The client speaks a version that has informational responses.
+    pub(super) knows_informational: bool,
     /// What carries it.
     pub(super) transport: T,
 }
@@ -38,7 +40,14 @@ pub(crate) struct Conn<T: ?Sized> {
 /// Shares a connection over `transport`.
 pub(crate) fn share<T: Transport + 'static>(transport: T) -> Shared {
     let decoder = Decoder::new(Framing::NONE);
-    let conn = Conn { input: BytesMut::new(), output: Outbox::default(), decoder, owes_continue: false, transport };
+    let conn = Conn {
+        input: BytesMut::new(),
+        output: Outbox::default(),
+        decoder,
+        owes_continue: false,
+        knows_informational: false,
+        transport,
+    };
     Rc::new(RefCell::new(conn))
 }
 

@@ -188,6 +188,7 @@ fn request(conn: &Shared, head: RequestHead, framing: Framing) -> Request<Reques
         let conn = &mut *conn.borrow_mut();
         conn.decoder = Decoder::new(framing);
         let expects = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        conn.knows_informational = version == Version::HTTP_11;
         conn.owes_continue = expects && version == Version::HTTP_11 && !conn.decoder.is_over();
     }
     let mut request = Request::new(RequestBody(conn.clone()));
@@ -198,7 +199,7 @@ fn request(conn: &Shared, head: RequestHead, framing: Framing) -> Request<Reques
     request
 }
 
-/// Waits for the answer; `None` when the client closed before there was one.
+/// Waits for the answer, and sends informational responses ahead of it; `None` when the client closed before.
 fn answer<B>(
     conn: &Shared,
     mut service: Pin<&mut impl Future<Output = Answer<B>>>,
@@ -207,7 +208,13 @@ fn answer<B>(
         if let Poll::Ready(answer) = service.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(answer)));
         }
-        conn.borrow_mut().poll_gone(cx).map_ok(|()| None)
+        let conn = &mut *conn.borrow_mut();
+        if !conn.output.is_empty()
+            && let Poll::Ready(Err(error)) = conn.poll_write_out(cx)
+        {
+            return Poll::Ready(Err(error));
+        }
+        conn.poll_gone(cx).map_ok(|()| None)
     })
 }
 

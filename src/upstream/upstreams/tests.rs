@@ -338,7 +338,7 @@ fn nonsense_instead_of_a_head_is_a_protocol_fault() {
 }
 
 #[test]
-fn informational_responses_are_skipped() {
+fn informational_responses_that_nobody_wants_are_skipped() {
     run(async {
         let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
         let bench = Bench::to(endpoint(move |stream, _| always(stream, answer)).await);
