@@ -189,6 +189,12 @@ impl Upload {
     }
 }
 
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Upload").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
 impl Informed for Upload {
     fn inform(&self, status: StatusCode, mut headers: HeaderMap) {
         hop::strip_response(&mut headers, status);

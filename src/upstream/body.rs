@@ -16,19 +16,17 @@ use super::{http1, http2};
 use crate::outcome::Fault;
 
 /// The body of a request to an endpoint.
-pub struct RequestBody {
-    source: Source,
-    informed: Option<Rc<dyn Informed>>,
-}
+pub struct RequestBody(Source);
 
 /// Who hears of the informational responses (RFC 9110, 15.2) that come before the response.
-pub trait Informed {
+pub trait Informed: fmt::Debug {
     /// One has come: 102 to 199, but not 101.
     fn inform(&self, status: StatusCode, headers: HeaderMap);
 }
 
+/// Who hears of informational responses is where there is room for it: a body passes through many hands.
 enum Source {
-    Empty,
+    Empty(Option<Rc<dyn Informed>>),
     Full(Bytes),
     Stream { body: Pin<Box<dyn Body<Data = Bytes, Error = BodyError>>>, upload: Rc<Upload> },
 }
@@ -36,13 +34,12 @@ enum Source {
 impl RequestBody {
     /// No body.
     pub fn empty() -> Self {
-        Self { source: Source::Empty, informed: None }
+        Self(Source::Empty(None))
     }
 
     /// These bytes; none is like [`RequestBody::empty`].
     pub fn full(bytes: Bytes) -> Self {
-        let source = if bytes.is_empty() { Source::Empty } else { Source::Full(bytes) };
-        Self { source, informed: None }
+        Self(if bytes.is_empty() { Source::Empty(None) } else { Source::Full(bytes) })
     }
 
     /// What `body` yields. Its errors end the exchange with their fault. One that is at its end is like
@@ -54,25 +51,34 @@ impl RequestBody {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self { source: Source::Stream { body: Box::pin(body), upload: Rc::default() }, informed: None }
+        Self(Source::Stream { body: Box::pin(body), upload: Rc::default() })
     }
 
-    /// The same body, and `client` hears of informational responses. Over HTTP/1 only: HTTP/2's are dropped.
+    /// The same body, and `client` hears of informational responses: over HTTP/1 only, HTTP/2's are dropped. A
+    /// [`RequestBody::full`] one, which no client waits for, forgets it.
     #[must_use]
     pub fn informing(mut self, client: Rc<dyn Informed>) -> Self {
-        self.informed = Some(client);
+        match &mut self.0 {
+            Source::Empty(informed) => *informed = Some(client),
+            Source::Full(_) => {}
+            Source::Stream { upload, .. } => *upload.informed.borrow_mut() = Some(client),
+        }
         self
     }
 
     /// Who hears of informational responses.
     pub(super) fn informed(&self) -> Option<Rc<dyn Informed>> {
-        self.informed.clone()
+        match &self.0 {
+            Source::Empty(informed) => informed.clone(),
+            Source::Full(_) => None,
+            Source::Stream { upload, .. } => upload.informed.borrow().clone(),
+        }
     }
 
     /// How the stream fares; `None` for a body that is there as a whole.
     pub(super) fn upload(&self) -> Option<Rc<Upload>> {
-        match &self.source {
-            Source::Empty | Source::Full(_) => None,
+        match &self.0 {
+            Source::Empty(_) | Source::Full(_) => None,
             Source::Stream { upload, .. } => Some(upload.clone()),
         }
     }
@@ -80,8 +86,8 @@ impl RequestBody {
 
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Source::Empty => f.write_str("Empty"),
+        match &self.0 {
+            Source::Empty(_) => f.write_str("Empty"),
             Source::Full(bytes) => write!(f, "Full({})", bytes.len()),
             Source::Stream { .. } => f.write_str("Stream"),
         }
@@ -93,11 +99,11 @@ impl Body for RequestBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.source {
-            Source::Empty => Poll::Ready(None),
+        match &mut self.0 {
+            Source::Empty(_) => Poll::Ready(None),
             Source::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
-                self.source = Source::Empty;
+                self.0 = Source::Empty(None);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Source::Stream { body, upload } => upload.poll(body.as_mut(), cx),
@@ -105,16 +111,16 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Empty => true,
+        match &self.0 {
+            Source::Empty(_) => true,
             Source::Full(_) => false,
             Source::Stream { body, .. } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Empty => SizeHint::with_exact(0),
+        match &self.0 {
+            Source::Empty(_) => SizeHint::with_exact(0),
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Stream { body, .. } => body.size_hint(),
         }
@@ -123,7 +129,7 @@ impl Body for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if let Source::Stream { upload, .. } = &self.source {
+        if let Source::Stream { upload, .. } = &self.0 {
             upload.done.set(true);
         }
     }
@@ -137,6 +143,7 @@ pub(super) struct Upload {
     waits_for_client: Cell<bool>,
     fault: Cell<Option<Fault>>,
     abandoned: Cell<bool>,
+    informed: RefCell<Option<Rc<dyn Informed>>>,
     waker: RefCell<Option<Waker>>,
 }
 
