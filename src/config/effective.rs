@@ -62,7 +62,7 @@ fn filled(file: &File, rows: &[Row]) -> Value {
 }
 
 /// The configuration as JSON, with secrets replaced.
-pub fn redacted(file: &File) -> Value {
+fn redacted(file: &File) -> Value {
     let mut value = serde_json::to_value(file).unwrap_or_default();
     redact(&mut value);
     value

@@ -14,7 +14,7 @@ mod tree;
 pub mod watch;
 
 pub use compile::{Admin, Compiled, Resolved, admin, compile, hosts, workers};
-pub use effective::{Effective, Entry, Origin, effective, in_force, redacted};
+pub use effective::{Effective, Entry, Origin, effective, in_force};
 pub use load::{Loaded, load, parse};
 pub use problem::{Place, Problem, Problems, Severity};
 

@@ -181,3 +181,34 @@ async fn a_port_that_is_taken_is_named() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && text.contains(&address), "{text}");
 }
+
+#[tokio::test]
+async fn a_hangup_reads_the_configuration_again() {
+    let (stable, canary) = (App::start("v1").await, App::start("v2").await);
+    let weir = Weir::start(&shop(&stable, &canary, 1, QUICK)).await;
+    weir.signal("HUP");
+    let deadline = std::time::Instant::now() + weir::PATIENCE;
+    // The file has not changed, so nothing but the signal can be the cause.
+    while !weir.metrics().await.contains("weir_config_reloads_total{result=\"success\"} 1") {
+        assert!(std::time::Instant::now() < deadline, "{}", weir.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn readiness_goes_before_the_listeners_do() {
+    let (stable, canary) = (App::start("v1").await, App::start("v2").await);
+    let config = shop(&stable, &canary, 1, QUICK).replace("proxy:\n", "proxy:\n  drainDelay: 30s\n");
+    let mut weir = Weir::start(&config).await;
+    assert_eq!(weir.ready().await, 200);
+    weir.signal("TERM");
+    let deadline = std::time::Instant::now() + weir::PATIENCE;
+    while weir.ready().await != 503 {
+        assert!(std::time::Instant::now() < deadline, "{}", weir.log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(weir.client().await.get("/").await.status, 200, "the listener was closed first");
+    // Nobody has to wait for the rest of the delay: told again, it ends at once.
+    weir.signal("TERM");
+    assert!(!weir.ended().await.success());
+}

@@ -120,6 +120,11 @@ impl Weir {
         self.admin_call("GET", "/metrics", None).await
     }
 
+    /// The status of `/readyz`.
+    pub async fn ready(&self) -> u16 {
+        Client::connect(self.admin).await.get_with("/readyz", &[]).await.status.as_u16()
+    }
+
     async fn admin_call(&self, method: &str, path: &str, body: Option<Value>) -> String {
         let mut client = Client::connect(self.admin).await;
         let mut request = http::Request::builder()
