@@ -6,14 +6,14 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use weir::analysis::trace::{Header, Reader, write_header, write_tick};
 use weir::analysis::{Judge, Policy, Tick};
-use weir::simulate::scenario::{Behaviour, World};
 use weir::simulate::traffic::draw;
+use weir::simulate::{Behaviour, World};
 use weir::stats::Bounds;
 use weir::types::Ratio;
 
 fn ticks(routes: usize, count: i64) -> Vec<Tick> {
     let both = Behaviour::failing(0.002);
-    let world = World { rate: 500.0, routes, canary_absent: false, stable_absent: false, stable: both, canary: both };
+    let world = World { routes, ..World::of(500.0, both, both) };
     let mut rng = fastrand::Rng::with_seed(1);
     let weight = |t: i64| if t < 0 { Ratio::ZERO } else { Ratio::percent(25) };
     (-30..count).map(|t| draw(&world, t, weight(t), &Bounds::default(), &mut rng)).collect()

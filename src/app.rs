@@ -1,4 +1,4 @@
-//! Wiring: from a configuration file to a running weir, through reloads, to its orderly end.
+//! Wiring: from a configuration, of a file or of a cluster, to a running weir, through reloads, to its orderly end.
 //!
 //! The order of the start is the order of what may fail: configuration, state, names, listeners, control surface. Weights
 //! are restored before a listener opens, so that no request is shared by a weight that is not the rollout's.
@@ -21,6 +21,8 @@ use crate::config::watch::{self, Watch};
 use crate::config::{self, Loaded, Problems};
 use crate::engine::{Control, Engine, StateDir};
 use crate::health::probe;
+use crate::kubernetes::plan::Rejected;
+use crate::kubernetes::{self, Cluster};
 use crate::proxy::{self, Workers};
 use crate::snapshot::{Current, Leaves};
 use crate::telemetry::Metrics;
@@ -30,10 +32,19 @@ use crate::upstream::dns::Resolver;
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The configuration file.
-    pub config: PathBuf,
+    /// What is served.
+    pub source: Source,
     /// Where the journal, the traces and the token are; made when it is missing.
     pub state_dir: PathBuf,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file, read again when it changes.
+    File(PathBuf),
+    /// The objects of a cluster, as they are.
+    Cluster(kubernetes::Settings),
 }
 
 /// A running weir. Lives on a current-thread runtime, whose thread is the control thread.
@@ -52,6 +63,7 @@ pub struct Running {
     tasks: TaskTracker,
     workers: oneshot::Receiver<Workers>,
     /// Ends the loop that follows the configuration, which then hands the workers back.
+    leave: CancellationToken,
     freeze: CancellationToken,
     _published: Published,
 }
@@ -61,7 +73,9 @@ pub struct Running {
 /// # Errors
 /// Everything that stands in the way, with what to do about it. [`Problems`] when it is the configuration.
 pub async fn start(options: Options) -> anyhow::Result<Running> {
-    let loaded = config::load(&options.config)?;
+    let (stop, freeze, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+    let leave = CancellationToken::new();
+    let (loaded, followed) = Followed::open(options.source, &tasks, &stop).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = config::workers(&loaded, cores);
     let leaves = Arc::new(Leaves::new(workers));
@@ -73,8 +87,13 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     report_warnings(&compiled.warnings);
     let current = Arc::new(Current::new(compiled.snapshot));
 
+    let readiness = Arc::<Readiness>::default();
     let state_dir = StateDir::open(&options.state_dir)?;
     let (mut engine, control) = Engine::open(state_dir, clock.clone(), leaves.failed.clone())?;
+    if let Followed::Cluster { cluster, .. } = &followed {
+        engine = engine.with_ledger(cluster.ledger());
+        cluster.take_part(control.clone(), current.clone(), clock.clone(), readiness.clone(), (&tasks, &stop));
+    }
     engine.restore(&current.load());
 
     let door = Door::open(&config::admin(&loaded))?;
@@ -88,20 +107,18 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
 
     let (reload, reloads) = mpsc::channel(8);
     let (handed_back, handed) = oneshot::channel();
-    let (stop, freeze, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let decided = control.clone();
-    let metrics = Arc::new(Metrics::new(current.clone(), leaves.clone(), move || decided.transitions()));
-    let readiness = Arc::<Readiness>::default();
+    let leads = followed.leads();
+    let metrics = Arc::new(Metrics::new(current.clone(), leaves.clone(), move || decided.transitions(), leads));
     let listeners = workers.addresses();
     let follower = Follower {
-        path: options.config,
+        followed,
         current: current.clone(),
         leaves: leaves.clone(),
         resolver,
         control: control.clone(),
         metrics: metrics.clone(),
         shown: Arc::new(ArcSwap::from_pointee(shown(&loaded, &workers))),
-        watch: Watch::new(watch::files(&loaded)),
         loaded,
         workers,
         clock,
@@ -118,8 +135,10 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     tasks.spawn(engine.run(current.clone(), stop.clone()));
     tasks.spawn(probe::run(current.clone(), fastrand::Rng::new(), stop.clone()));
     tasks.spawn(admin::serve(door.socket, state, stop.clone()));
-    tasks.spawn(follow(follower, reloads, freeze.clone(), handed_back));
-    readiness.ready();
+    if matches!(follower.followed, Followed::File { .. }) {
+        readiness.ready();
+    }
+    tasks.spawn(follow(follower, reloads, (leave.clone(), freeze.clone()), handed_back));
     Ok(Running {
         listeners,
         admin: door.address,
@@ -130,6 +149,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         stop,
         tasks,
         workers: handed,
+        leave,
         freeze,
         _published: published,
     })
@@ -145,7 +165,7 @@ struct Door {
 
 impl Door {
     fn open(at: &config::Admin) -> anyhow::Result<Self> {
-        let access = Arc::new(Access::open(at.address, at.token_file.as_deref())?);
+        let access = Arc::new(Access::open(at.address, at.token_file.as_deref())?.with_hosts(at.hosts.clone()));
         let hint = "set admin.address in the configuration";
         let socket = std::net::TcpListener::bind(at.address)
             .with_context(|| format!("cannot listen on {} for the admin API: {hint}", at.address))?;
@@ -178,12 +198,13 @@ impl Running {
         answered.await.map_err(|_| gone(()))?
     }
 
-    /// Ends in order: readiness, then the listeners, then what is in flight within its deadline, then all else.
+    /// Ends in order: readiness, and clients are told; then the listeners, then what is in flight within its deadline, then all else.
     pub async fn drain(self) {
         let client = self.current.load().client.clone();
         self.readiness.drain();
         if !client.drain_delay.is_zero() {
             tracing::info!("not ready any more; the listeners close in {:?}", client.drain_delay);
+            self.leave.cancel();
             tokio::time::sleep(client.drain_delay).await;
         }
         self.freeze.cancel();
@@ -199,16 +220,57 @@ impl Running {
     }
 }
 
+/// A configuration and its changes.
+enum Followed {
+    File { path: PathBuf, watch: Watch },
+    Cluster { cluster: Box<Cluster>, served: u128 },
+}
+
+impl Followed {
+    /// The configuration to begin with, and what to follow from there.
+    async fn open(source: Source, tasks: &TaskTracker, stop: &CancellationToken) -> anyhow::Result<(Loaded, Self)> {
+        match source {
+            Source::File(path) => {
+                let loaded = config::load(&path)?;
+                let watch = Watch::new(watch::files(&loaded));
+                Ok((loaded, Self::File { path, watch }))
+            }
+            Source::Cluster(settings) => {
+                let loaded = Cluster::empty(&settings);
+                let cluster = Box::new(Cluster::connect(settings, tasks, stop).await?);
+                Ok((loaded, Self::Cluster { cluster, served: 0 }))
+            }
+        }
+    }
+
+    /// Whether this weir may raise weights: without others always.
+    fn leads(&self) -> Box<dyn Fn() -> bool + Send + Sync> {
+        match self {
+            Self::File { .. } => Box::new(|| true),
+            Self::Cluster { cluster, .. } => {
+                let leadership = cluster.leadership();
+                Box::new(move || leadership.leads())
+            }
+        }
+    }
+
+    async fn changed(&mut self) {
+        match self {
+            Self::File { watch, .. } => watch.changed().await,
+            Self::Cluster { cluster, .. } => cluster.changed().await,
+        }
+    }
+}
+
 /// What follows the configuration: the file and what it names, the addresses of names, and whoever asks for a reload.
 struct Follower {
-    path: PathBuf,
+    followed: Followed,
     current: Arc<Current>,
     leaves: Arc<Leaves>,
     resolver: Resolver,
     control: Control,
     metrics: Arc<Metrics>,
     shown: Arc<ArcSwap<Shown>>,
-    watch: Watch,
     loaded: Loaded,
     workers: Workers,
     clock: Arc<dyn Clock>,
@@ -217,13 +279,18 @@ struct Follower {
 async fn follow(
     mut follower: Follower,
     mut requests: mpsc::Receiver<ReloadRequest>,
-    freeze: CancellationToken,
+    (leave, freeze): (CancellationToken, CancellationToken),
     handed_back: oneshot::Sender<Workers>,
 ) {
+    let mut leaving = false;
     loop {
         tokio::select! {
             () = freeze.cancelled() => break,
-            () = follower.watch.changed() => drop(follower.reload().await),
+            () = leave.cancelled(), if !leaving => {
+                leaving = true;
+                follower.workers.leave();
+            }
+            () = follower.followed.changed() => drop(follower.reload().await),
             Some(answer) = requests.recv() => drop(answer.send(follower.reload().await)),
             resolved = follower.resolver.changed() => follower.readdress(&resolved).await,
         }
@@ -234,31 +301,80 @@ async fn follow(
 impl Follower {
     /// Reads the configuration and puts it in force; on failure everything stays as it is.
     async fn reload(&mut self) -> Result<u64, String> {
-        match self.try_reload().await {
-            Ok(generation) => {
-                tracing::info!(generation, "configuration reloaded from {}", self.path.display());
-                self.metrics.reloads.succeeded(generation, self.clock.now());
-                Ok(generation)
-            }
+        let reloaded = match &self.followed {
+            Followed::File { .. } => self.reload_file().await,
+            Followed::Cluster { .. } => self.reload_cluster().await,
+        };
+        match &reloaded {
+            Ok(generation) => self.metrics.reloads.succeeded(*generation, self.clock.now()),
             Err(problems) => {
                 tracing::error!("the configuration is not reloaded, the old one stays in force:\n{problems}");
-                self.metrics.reloads.failed(&problems, self.clock.now());
-                Err(problems)
+                self.metrics.reloads.failed(problems, self.clock.now());
             }
         }
+        reloaded
     }
 
-    async fn try_reload(&mut self) -> Result<u64, String> {
-        let loaded = config::load(&self.path).map_err(|problems| problems.to_string())?;
+    async fn reload_file(&mut self) -> Result<u64, String> {
+        let Followed::File { path, .. } = &self.followed else { return Ok(self.current.load().generation) };
+        let loaded = config::load(path).map_err(|problems| problems.to_string())?;
         let resolved = self.resolver.resolve(config::hosts(&loaded.file)).await;
-        let generation = self.current.load().generation + 1;
-        let compiled =
-            config::compile(&loaded, &self.leaves, &resolved, generation).map_err(|problems| problems.to_string())?;
-        let change = self.workers.prepare(&compiled.snapshot.listeners).map_err(|error| error.to_string())?;
+        let compiled = self.compile(&loaded, &resolved).map_err(|problems| problems.to_string())?;
         report_warnings(&compiled.warnings);
+        let generation = self.put_in_force(loaded, compiled).await.map_err(|error| error.to_string())?;
+        if let Followed::File { path, watch } = &mut self.followed {
+            tracing::info!(generation, "configuration reloaded from {}", path.display());
+            watch.follow(watch::files(&self.loaded));
+        }
+        Ok(generation)
+    }
+
+    /// Translates the cluster. An object whose part cannot be compiled is left out, and told so; the others are served.
+    async fn reload_cluster(&mut self) -> Result<u64, String> {
+        let mut rejected = Rejected::new();
+        while let Followed::Cluster { cluster, served } = &self.followed {
+            if !cluster.is_known() {
+                break;
+            }
+            let plan = cluster.plan(&rejected);
+            let digest = plan.digest();
+            if digest != *served {
+                let loaded = plan.loaded();
+                let resolved = self.resolver.resolve(config::hosts(&loaded.file)).await;
+                match self.compile(&loaded, &resolved) {
+                    Ok(compiled) => {
+                        let generation =
+                            self.put_in_force(loaded, compiled).await.map_err(|error| error.to_string())?;
+                        tracing::debug!(generation, "the configuration follows the cluster");
+                    }
+                    Err(problems) => {
+                        let known = rejected.len();
+                        rejected.extend(plan.blame(&problems));
+                        if rejected.len() > known {
+                            continue;
+                        }
+                        return Err(problems.to_string());
+                    }
+                }
+            }
+            if let Followed::Cluster { cluster, served } = &mut self.followed {
+                *served = digest;
+                cluster.publish(plan);
+            }
+            break;
+        }
+        Ok(self.current.load().generation)
+    }
+
+    fn compile(&self, loaded: &Loaded, resolved: &config::Resolved) -> Result<config::Compiled, Problems> {
+        config::compile(loaded, &self.leaves, resolved, self.current.load().generation + 1)
+    }
+
+    async fn put_in_force(&mut self, loaded: Loaded, compiled: config::Compiled) -> Result<u64, proxy::BindError> {
+        let generation = compiled.snapshot.generation;
+        let change = self.workers.prepare(&compiled.snapshot.listeners)?;
         self.current.store(compiled.snapshot);
         self.workers.apply(change, &self.current.load());
-        self.watch.follow(watch::files(&loaded));
         self.shown.store(Arc::new(shown(&loaded, &self.workers)));
         self.loaded = loaded;
         self.settle().await;

@@ -17,10 +17,15 @@ pub struct Endpoint {
     pub in_flight: AtomicU32,
     /// Peak-sensitive moving average of the latency, in the balancer's own form; 0 before the first answer. Written by [`crate::balancer`].
     pub latency: AtomicU64,
+    /// When it was last heard of, and how long it may be silent after that, in the balancer's own form; 0 before the first
+    /// answer. Written by [`crate::balancer`].
+    pub heard: AtomicU64,
     /// What active probes say; true without probes.
     pub probed_healthy: AtomicBool,
     /// Passive ejection.
     pub ejection: Ejection,
+    /// Whether it has left: no snapshot that is in force has it. Written by [`crate::snapshot::Current`].
+    pub retired: AtomicBool,
 }
 
 impl Endpoint {
@@ -32,14 +37,21 @@ impl Endpoint {
             authority: authority.into(),
             in_flight: AtomicU32::new(0),
             latency: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
             probed_healthy: AtomicBool::new(true),
             ejection: Ejection::default(),
+            retired: AtomicBool::new(false),
         }
     }
 
-    /// Whether it takes requests: its probes are good, and it is not ejected.
+    /// Whether it takes requests: it has not left, its probes are good, and it is not ejected.
     pub fn is_available(&self, now: Duration) -> bool {
-        self.probed_healthy.load(Ordering::Relaxed) && !self.ejection.is_ejected(now)
+        !self.is_retired() && self.probed_healthy.load(Ordering::Relaxed) && !self.ejection.is_ejected(now)
+    }
+
+    /// Whether it has left: requests that are under way there are the last.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Relaxed)
     }
 }
 

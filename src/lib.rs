@@ -19,14 +19,15 @@
 //! A module uses only what stands below it; `tests/structure.rs` holds them to it.
 //!
 //! ```text
-//! cli, demo          what a person types and sees
-//! app                wiring: configuration -> snapshot -> workers, admin, engine; reload; drain
+//! cli, demo, import  what a person types and sees; the canaries of other tools
+//! app                wiring: configuration (a file, or a cluster) -> snapshot -> workers, admin, engine; reload; drain
+//! kubernetes         objects of a cluster -> file; statuses, Services; releases of Deployments
 //! admin              the control surface                telemetry   metrics, logs
 //! engine             the loop, the journal, checks      proxy       listeners, requests, answers
 //! config             file -> snapshot                   upstream    pools, connections, TLS, DNS; health::probe
 //! snapshot           the compiled picture, one ArcSwap; leaves that outlive it
 //! ------------------ below here everything is pure: told the time, told the chance, no I/O ------------------
-//! balancer, retry, endpoint, route, split, outcome, http1, log_template, health::outlier
+//! balancer, retry, endpoint, failures, route, cors, split, outcome, http1, log_template, health::outlier
 //! rollout            the state machine
 //! analysis           the statistics and the judge
 //! stats              counts that workers write and others read
@@ -46,11 +47,15 @@ pub mod balancer;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod cors;
 pub mod demo;
 pub mod endpoint;
 pub mod engine;
+pub mod failures;
 pub mod health;
 pub mod http1;
+pub mod import;
+pub mod kubernetes;
 pub mod log_template;
 pub mod outcome;
 pub mod proxy;

@@ -49,10 +49,14 @@ pub enum Fault {
     ClientTimeout,
     /// The client went away before the end of the exchange.
     ClientGone,
+    /// The host belongs to another listener than the one whose TLS was spoken.
+    Misdirected,
     /// No route matches.
     NoRoute,
-    /// The route's backends all have weight 0.
+    /// No backend of the route has a weight.
     NoBackend,
+    /// The backend stands for a target that does not exist.
+    Unresolved,
     /// The backend has no endpoint that takes requests.
     NoEndpoint,
     /// The backend's limits on connections and waiting requests are reached.
@@ -97,7 +101,7 @@ struct Row {
 
 impl Fault {
     /// All of them, for tests and for series that are created ahead.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::BadRequest,
         Self::BadPath,
         Self::MethodRefused,
@@ -106,8 +110,10 @@ impl Fault {
         Self::BodyTooLarge,
         Self::ClientTimeout,
         Self::ClientGone,
+        Self::Misdirected,
         Self::NoRoute,
         Self::NoBackend,
+        Self::Unresolved,
         Self::NoEndpoint,
         Self::Overflow,
         Self::ConnectRefused,
@@ -150,6 +156,14 @@ impl Fault {
         self.row().blame
     }
 
+    /// After how many seconds it makes sense to ask again, where that alone may help.
+    pub const fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::NoEndpoint | Self::Overflow => Some(RETRY_AFTER),
+            _ => None,
+        }
+    }
+
     /// The table.
     const fn row(self) -> Row {
         use Blame::{Client, Upstream, Weir};
@@ -165,8 +179,10 @@ impl Fault {
             Self::BodyTooLarge => row(413, "DPE", Client, "request body too large"),
             Self::ClientTimeout => row(408, "SI", Client, "request not received in time"),
             Self::ClientGone => row(499, "DC", Client, "client closed the connection"),
+            Self::Misdirected => row(421, "NR", Client, "the connection was made for another host"),
             Self::NoRoute => row(404, "NR", Client, "no route matches"),
-            Self::NoBackend => row(503, "NC", Weir, "all backends of this route have weight 0"),
+            Self::NoBackend => row(500, "NC", Weir, "no backend of this route has a weight"),
+            Self::Unresolved => row(500, "NC", Weir, "the backend of this route does not exist"),
             Self::NoEndpoint => row(503, "UH", Upstream, "no healthy endpoint"),
             Self::Overflow => row(503, "UO", Upstream, "too many requests wait for the backend"),
             Self::ConnectRefused => row(502, "UF", Upstream, "backend refused the connection"),
@@ -276,6 +292,9 @@ fn grpc_of(status: StatusCode) -> u8 {
         _ => GRPC_UNKNOWN,
     }
 }
+
+/// Soon enough for who waits, and seldom enough for what is just starting.
+const RETRY_AFTER: u32 = 5;
 
 /// The largest status of gRPC, unauthenticated.
 const MAX_GRPC: u8 = 16;

@@ -4,30 +4,35 @@
 //! `Arc` in both, so a reload forgets nothing. [`Leaves`] hands them out.
 
 mod leaves;
+mod queue;
+mod routes;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue, StatusCode, Uri};
+use http::{HeaderName, HeaderValue, Uri};
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
 pub use self::leaves::Leaves;
+pub use self::queue::{Ended, Place as QueuePlace, Queue, QueueLive};
+pub use self::routes::{BackendEdits, HeaderEdits, Mirror, PathRewrite, Redirect, Route, Split, Target};
 use crate::analysis::Policy;
 use crate::balancer::Balancer;
 use crate::endpoint::Endpoint;
+use crate::failures::{FailedClients, FailureLog, Failures};
 use crate::health::outlier::OutlierPolicy;
 use crate::log_template::Template;
 use crate::outcome::FailurePolicy;
-use crate::retry::{RetryBudget, RetryPolicy};
+use crate::retry::RetryBudget;
 use crate::rollout;
-use crate::route::Router;
-use crate::split::{SharePhase, SplitPhase, WeightedSplit};
-use crate::stats::{Bounds, LiveTally, LiveTraffic, PerWorker, Tally};
+use crate::route::{HostPattern, Router};
+use crate::split::SharePhase;
+use crate::stats::{Bounds, LiveCount, LiveTally, LiveTraffic, PerWorker, Tally};
 use crate::types::{Name, Ratio, Side};
 
 /// The whole picture.
@@ -47,6 +52,13 @@ pub struct Snapshot {
     pub client: ClientPolicy,
     /// How requests are logged; `None` when they are not.
     pub access_log: Option<AccessLog>,
+}
+
+impl Snapshot {
+    /// The endpoints of all backends.
+    fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.backends.values().flat_map(|backend| &backend.endpoints)
+    }
 }
 
 /// The one place where the picture in force is.
@@ -69,9 +81,14 @@ impl Current {
         self.0.load_full()
     }
 
-    /// Puts another in force. Requests under way keep the one they began with.
+    /// Puts another in force. Requests under way keep the one they began with, and are told by [`Endpoint::retired`] when
+    /// their endpoint is not in this one.
     pub fn store(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+        let stay: HashSet<u64> = snapshot.endpoints().map(|endpoint| endpoint.id).collect();
+        snapshot.endpoints().for_each(|endpoint| endpoint.retired.store(false, Ordering::Relaxed));
+        let before = self.0.swap(Arc::new(snapshot));
+        let gone = before.endpoints().filter(|endpoint| !stay.contains(&endpoint.id));
+        gone.for_each(|endpoint| endpoint.retired.store(true, Ordering::Relaxed));
     }
 }
 
@@ -82,12 +99,32 @@ pub struct Listener {
     pub name: Name,
     /// Its configured address; with port 0 the bound one differs.
     pub address: SocketAddr,
+    /// Which hosts are its own among the listeners at its address.
+    pub host: HostPattern,
+    /// The port that clients connect to, where that is another one.
+    pub public_port: Option<u16>,
     /// The server side of TLS; `None` for plain text.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Whose X-Forwarded-* fields are believed.
     pub trusted_proxies: Arc<[IpNet]>,
     /// Counts requests that no route took (400, 404, 431, ...).
     pub unrouted: Arc<Traffic>,
+}
+
+impl Listener {
+    /// Where it is served; listeners with the same place share their sockets.
+    pub fn place(&self) -> Place {
+        let alone = self.address.port() == 0;
+        Place { address: self.address, name: alone.then(|| self.name.clone()) }
+    }
+}
+
+/// A place where listeners are served: a configured address. With port 0 it is one listener's alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// The address.
+    pub address: SocketAddr,
+    name: Option<Name>,
 }
 
 /// Limits and timeouts for clients.
@@ -124,113 +161,6 @@ pub enum AccessLog {
     Json,
 }
 
-/// What happens to a request that matched.
-#[derive(Debug)]
-pub struct Route {
-    /// Its name.
-    pub name: Name,
-    /// Where the request goes.
-    pub target: Target,
-    /// Changes to the request's fields.
-    pub request_headers: HeaderEdits,
-    /// Changes to the response's fields.
-    pub response_headers: HeaderEdits,
-    /// The Host that the backend sees.
-    pub rewrite_host: Option<HeaderValue>,
-    /// The path that the backend sees.
-    pub rewrite_path: Option<PathRewrite>,
-    /// A copy for another backend.
-    pub mirror: Option<Mirror>,
-    /// From the request head to the end of the response.
-    pub timeout: Option<Duration>,
-    /// When an attempt is repeated.
-    pub retry: RetryPolicy,
-    /// Counters, by listener index and then by slot: see [`Route::traffic`].
-    pub traffic: Vec<Box<[Arc<Traffic>]>>,
-}
-
-impl Route {
-    /// The counters of what came by listener `listener` and went to `slot` of the target; `None` for weir's own answers.
-    pub fn traffic(&self, listener: usize, slot: Option<usize>) -> Option<&Arc<Traffic>> {
-        self.traffic.get(listener)?.get(slot.map_or(0, |slot| slot + 1))
-    }
-}
-
-/// Where a request goes.
-#[derive(Debug)]
-pub enum Target {
-    /// To one backend.
-    Backend(Arc<Backend>),
-    /// To one of several by weight.
-    Split(Arc<Split>),
-    /// To stable (slot 0) or canary (slot 1).
-    Release(Arc<Release>),
-    /// Back to the client.
-    Redirect(Redirect),
-}
-
-/// Several backends by weight.
-#[derive(Debug)]
-pub struct Split {
-    /// The weights.
-    pub weights: WeightedSplit,
-    /// The backends, in the same order; the index is the slot.
-    pub backends: Vec<Arc<Backend>>,
-    /// Each worker's place.
-    pub phase: PerWorker<SplitPhase>,
-}
-
-/// A redirect; `None` keeps what the request has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redirect {
-    /// `http` or `https`.
-    pub scheme: Option<http::uri::Scheme>,
-    /// The host.
-    pub host: Option<String>,
-    /// The port.
-    pub port: Option<u16>,
-    /// The path.
-    pub path: Option<PathRewrite>,
-    /// The status.
-    pub status: StatusCode,
-}
-
-/// A change to the path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathRewrite {
-    /// The whole path.
-    Full(String),
-    /// The matched prefix, which is `matched` bytes of the path without a trailing slash.
-    Prefix {
-        /// Bytes of the path that are replaced.
-        matched: usize,
-        /// By what.
-        replacement: String,
-    },
-}
-
-/// Changes to fields: set, then add, then remove.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderEdits {
-    /// Replaced.
-    pub set: Vec<(HeaderName, HeaderValue)>,
-    /// Added.
-    pub add: Vec<(HeaderName, HeaderValue)>,
-    /// Removed.
-    pub remove: Vec<HeaderName>,
-}
-
-/// A copy of requests.
-#[derive(Debug)]
-pub struct Mirror {
-    /// Who gets it.
-    pub backend: Arc<Backend>,
-    /// Of how many requests.
-    pub share: Ratio,
-    /// Each worker's place.
-    pub phase: PerWorker<SharePhase>,
-}
-
 /// A named target.
 #[derive(Debug)]
 pub struct Backend {
@@ -238,6 +168,8 @@ pub struct Backend {
     pub name: Name,
     /// Its addresses; may be empty while a name does not resolve.
     pub endpoints: Vec<Arc<Endpoint>>,
+    /// Stands for a target that does not exist.
+    pub unresolved: bool,
     /// What is spoken.
     pub protocol: Protocol,
     /// The client side of TLS; `None` for plain text.
@@ -262,6 +194,8 @@ pub struct Backend {
     pub max_connections: usize,
     /// Most waiting requests in each worker.
     pub max_pending: usize,
+    /// Requests that wait while it has no endpoint.
+    pub queue: Queue,
     /// What repeats there is budget for.
     pub budget: Arc<RetryBudget>,
 }
@@ -305,10 +239,12 @@ pub struct Probe {
 }
 
 /// A stable backend, a canary backend, and the share between them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Release {
     /// Its name.
     pub name: Name,
+    /// The release that it moves with; what both share is that one's: all but the name and the backends.
+    pub follows: Option<Name>,
     /// In service.
     pub stable: Arc<Backend>,
     /// The candidate.
@@ -329,6 +265,8 @@ pub struct Release {
     pub judge_latency: bool,
     /// Further conditions beside weir's own eyes.
     pub checks: Vec<Check>,
+    /// The counters of each route that leads here, where there are several: what drowns in the sum is found there.
+    pub routes: Vec<Arc<RouteLive>>,
     /// What outlives a reload.
     pub live: Arc<ReleaseLive>,
 }
@@ -432,6 +370,25 @@ pub enum OverrideKey {
     Cookie(String),
 }
 
+/// What workers saw of one route of a rollout.
+#[derive(Debug)]
+pub struct RouteLive {
+    /// The route.
+    pub name: Name,
+    /// Requests and failures, stable first.
+    sides: [PerWorker<LiveCount>; 2],
+}
+
+impl RouteLive {
+    /// The counters of one side.
+    pub fn side(&self, side: Side) -> &PerWorker<LiveCount> {
+        match side {
+            Side::Stable => &self.sides[0],
+            Side::Canary => &self.sides[1],
+        }
+    }
+}
+
 /// The part of a rollout that workers and the engine share: one for each [`rollout::Spec::rollout`].
 #[derive(Debug)]
 pub struct ReleaseLive {
@@ -441,8 +398,14 @@ pub struct ReleaseLive {
     pub phase: PerWorker<SharePhase>,
     /// What workers saw, stable first.
     pub sides: [PerWorker<LiveTally>; 2],
+    /// What other weirs saw that serve the same release, as far as they have told; stable first.
+    pub elsewhere: [LiveTally; 2],
+    /// The routes' counters, which outlive a reload too. Locked by whoever compiles.
+    routes: Mutex<BTreeMap<Name, Arc<RouteLive>>>,
     /// Clients that have failed in this rollout, by hash, with affinity only. Taken for failed requests alone.
-    pub failed_clients: Mutex<HashSet<u64>>,
+    failed_clients: Mutex<FailedClients>,
+    /// What each worker saw fail.
+    failures: PerWorker<Mutex<FailureLog>>,
     /// Rung on each failure of the canary, so that the engine looks at once.
     pub failed: Arc<Notify>,
 }
@@ -454,7 +417,10 @@ impl ReleaseLive {
             weight: AtomicU32::new(0),
             phase: PerWorker::new(workers),
             sides: [PerWorker::new(workers), PerWorker::new(workers)],
+            elsewhere: Default::default(),
+            routes: Mutex::default(),
             failed_clients: Mutex::default(),
+            failures: PerWorker::new(workers),
             failed,
         }
     }
@@ -477,10 +443,52 @@ impl ReleaseLive {
         }
     }
 
-    /// What was seen of both sides so far: stable, canary.
+    /// The counters of the route `name`, made for `workers` workers where there are none.
+    pub fn route(&self, name: &Name, workers: usize) -> Arc<RouteLive> {
+        let mut routes = lock(&self.routes);
+        let make = || RouteLive { name: name.clone(), sides: [PerWorker::new(workers), PerWorker::new(workers)] };
+        routes.entry(name.clone()).or_insert_with(|| Arc::new(make())).clone()
+    }
+
+    /// Clients that have failed in this rollout; for failed requests, and the engine.
+    pub fn failed_clients(&self) -> MutexGuard<'_, FailedClients> {
+        lock(&self.failed_clients)
+    }
+
+    /// What `worker` saw fail; for failed requests.
+    pub fn failures(&self, worker: usize) -> MutexGuard<'_, FailureLog> {
+        lock(self.failures.of(worker))
+    }
+
+    /// `before`, and what the workers saw fail since.
+    pub fn all_failures(&self, before: &Failures) -> Failures {
+        let logs: Vec<_> = self.failures.iter().map(lock).collect();
+        before.with(logs.iter().map(|log| &**log))
+    }
+
+    /// Another attempt begins: what failed before is forgotten, and clients may fail for the first time again.
+    pub fn forget_failures(&self) {
+        *self.failed_clients() = FailedClients::default();
+        self.failures.iter().for_each(|log| *lock(log) = FailureLog::default());
+    }
+
+    /// What was seen of both sides so far, here and elsewhere: stable, canary.
     pub fn read(&self) -> (Tally, Tally) {
+        let (mut stable, mut canary) = self.read_here();
+        stable += &self.elsewhere[0].read();
+        canary += &self.elsewhere[1].read();
+        (stable, canary)
+    }
+
+    /// What the workers of this process saw of both sides so far: stable, canary.
+    pub fn read_here(&self) -> (Tally, Tally) {
         (self.sides[0].read(), self.sides[1].read())
     }
+}
+
+/// Locks; a panic elsewhere while holding the lock leaves what is still whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Counters of the requests of one (listener, route, backend), for metrics.

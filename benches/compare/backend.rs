@@ -1,4 +1,4 @@
-//! Two backends that cost as little as a backend can: they read to the end of a request head and write the same answer.
+//! Backends that cost as little as a backend can: they read to the end of a request head and write the same answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,43 +7,51 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
-/// The two backends, on a thread of their own for as long as the process lives.
+/// Some backends, on a thread of their own until this is dropped.
 pub struct Backends {
-    addresses: [SocketAddr; 2],
-    served: [Arc<AtomicU64>; 2],
+    addresses: Vec<SocketAddr>,
+    served: Vec<Arc<AtomicU64>>,
+    _end: oneshot::Sender<()>,
 }
 
 impl Backends {
-    /// Starts both; each answers with `body` bytes.
-    pub fn start(body: usize) -> anyhow::Result<Self> {
+    /// Starts `count`, at least two; each answers with `body` bytes.
+    pub fn start(body: usize, count: usize) -> anyhow::Result<Self> {
         let answer: Arc<[u8]> = answer(body).into();
-        let served = [Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default()];
-        let sockets = [std::net::TcpListener::bind("127.0.0.1:0")?, std::net::TcpListener::bind("127.0.0.1:0")?];
-        let addresses = [sockets[0].local_addr()?, sockets[1].local_addr()?];
+        let sockets: Vec<_> =
+            (0..count.max(2)).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+        let addresses = sockets.iter().map(std::net::TcpListener::local_addr).collect::<Result<_, _>>()?;
+        let served: Vec<Arc<AtomicU64>> = sockets.iter().map(|_| Arc::default()).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let counters = served.clone();
+        let (end, ended) = oneshot::channel::<()>();
         let serve = move || {
             runtime.block_on(async {
-                let mut accepting = tokio::task::JoinSet::new();
                 for (socket, served) in sockets.into_iter().zip(counters) {
-                    accepting.spawn(accept(socket, answer.clone(), served));
+                    tokio::spawn(accept(socket, answer.clone(), served));
                 }
-                accepting.join_all().await;
+                let _ = ended.await;
             });
         };
         std::thread::Builder::new().name("backends".to_owned()).spawn(serve).context("no thread for the backends")?;
-        Ok(Self { addresses, served })
+        Ok(Self { addresses, served, _end: end })
     }
 
-    /// Where they listen: stable and canary.
-    pub fn addresses(&self) -> [SocketAddr; 2] {
-        self.addresses
+    /// Where all of them listen.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
-    /// Requests that each has answered.
+    /// Where the first two listen: stable and canary.
+    pub fn pair(&self) -> [SocketAddr; 2] {
+        [self.addresses[0], self.addresses[1]]
+    }
+
+    /// Requests that each of these two has answered.
     pub fn served(&self) -> [u64; 2] {
-        self.served.each_ref().map(|count| count.load(Ordering::Relaxed))
+        [&self.served[0], &self.served[1]].map(|count| count.load(Ordering::Relaxed))
     }
 }
 

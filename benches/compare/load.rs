@@ -3,14 +3,13 @@
 //! An own generator rather than wrk, so that the bench runs anywhere, and because wrk cannot pace: at a fixed rate every
 //! request has a moment at which it is due, and one that had to wait for the answer before it counts the wait.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use crate::job::{Dialler, Wire};
 
 /// How requests follow one another.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +23,8 @@ pub enum Pace {
 /// What the clients saw.
 #[derive(Debug, Default)]
 pub struct Load {
-    /// The time that each good answer took.
-    pub latencies: Vec<Duration>,
+    /// When each good answer came, from the beginning, and the time that it took.
+    pub answers: Vec<(Duration, Duration)>,
     /// Requests without a good answer.
     pub failed: u64,
 }
@@ -43,41 +42,60 @@ pub struct Latencies {
 
 impl Load {
     /// Quantiles; zero without requests.
-    pub fn summary(mut self) -> Latencies {
-        self.latencies.sort_unstable();
-        let at = |share: f64| {
-            let rank = (self.latencies.len() as f64 * share).ceil() as usize;
-            self.latencies.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-        };
-        Latencies { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
+    pub fn summary(&self) -> Latencies {
+        Latencies::of(self.answers.iter().map(|(_, took)| *took).collect())
     }
 }
 
-/// Asks `address` on `connections` connections for as long as `lasts`.
+impl Latencies {
+    /// Quantiles; zero of none.
+    pub fn of(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        let at = |share: f64| {
+            let rank = (latencies.len() as f64 * share).ceil() as usize;
+            latencies.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        };
+        Self { p50: at(0.5), p99: at(0.99), p999: at(0.999) }
+    }
+}
+
+/// `clients` clients ask for as long as `lasts`.
 ///
 /// # Errors
 /// When a connection cannot be opened at the start. A connection that breaks later counts a failure and is opened anew.
-pub fn run(address: SocketAddr, connections: u32, pace: Pace, lasts: Duration) -> anyhow::Result<Load> {
+pub fn run(dialler: &Dialler, clients: u32, pace: Pace, lasts: Duration) -> anyhow::Result<Load> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut open = Vec::new();
-        for _ in 0..connections {
-            open.push(connect(address).await.with_context(|| format!("no connection to {address}"))?);
-        }
+        let wires = dialler.open(clients).await?;
         let begun = Instant::now();
-        let mut clients = JoinSet::new();
-        for (number, stream) in open.into_iter().enumerate() {
-            let client = Client { address, stream, buffer: Vec::with_capacity(16 << 10) };
-            let schedule = Schedule::new(pace, begun, lasts, number as u32, connections);
-            clients.spawn(client.ask(schedule));
+        let mut asking = JoinSet::new();
+        for (number, wire) in wires.into_iter().enumerate() {
+            let client = Client { dialler: dialler.clone(), wire, buffer: Vec::with_capacity(16 << 10) };
+            asking.spawn(client.ask(Schedule::new(pace, begun, lasts, number as u32, clients), begun));
         }
         let mut sum = Load::default();
-        while let Some(joined) = clients.join_next().await {
+        while let Some(joined) = asking.join_next().await {
             let load = joined.context("a client panicked")?;
-            sum.latencies.extend(load.latencies);
+            sum.answers.extend(load.answers);
             sum.failed += load.failed;
         }
         Ok(sum)
+    })
+}
+
+/// Opens `connections`, asks once on each, and `look`s while they are idle.
+///
+/// # Errors
+/// When a connection cannot be opened, or `look` fails.
+pub fn idle<T>(dialler: &Dialler, connections: u32, look: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut wires = dialler.open(connections).await?;
+        let mut buffer = Vec::new();
+        for wire in &mut wires {
+            dialler.exchange(wire, &mut buffer).await.context("a request failed")?;
+        }
+        look()
     })
 }
 
@@ -121,60 +139,24 @@ impl Schedule {
 }
 
 struct Client {
-    address: SocketAddr,
-    stream: TcpStream,
+    dialler: Dialler,
+    wire: Wire,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    async fn ask(mut self, mut schedule: Schedule) -> Load {
+    async fn ask(mut self, mut schedule: Schedule, begun: Instant) -> Load {
         let mut load = Load::default();
         while let Some(due) = schedule.due().await {
-            if self.exchange().await.is_some() {
-                load.latencies.push(due.elapsed());
-                continue;
-            }
-            load.failed += 1;
-            match connect(self.address).await {
-                Ok(stream) => self.stream = stream,
-                Err(_) => break,
+            if self.dialler.exchange(&mut self.wire, &mut self.buffer).await.is_some() {
+                let now = Instant::now();
+                load.answers.push((now - begun, now - due));
+            } else {
+                load.failed += 1;
+                // A proxy that is gone is not asked as fast as it refuses.
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
         load
     }
-
-    /// One request and its whole answer, which must be a 200 with a Content-Length.
-    async fn exchange(&mut self) -> Option<()> {
-        self.stream.write_all(REQUEST).await.ok()?;
-        self.buffer.clear();
-        loop {
-            if self.stream.read_buf(&mut self.buffer).await.ok()? == 0 {
-                return None;
-            }
-            if let Some(length) = whole_length(&self.buffer)
-                && self.buffer.len() >= length?
-            {
-                return Some(());
-            }
-        }
-    }
 }
-
-/// The length of the whole answer once its head is there; `Some(None)` when it is not the expected one.
-fn whole_length(answer: &[u8]) -> Option<Option<usize>> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&answer[..end]).unwrap_or_default();
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    Some(length.filter(|_| head.starts_with("HTTP/1.1 200")).map(|length| end + 4 + length))
-}
-
-async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nhost: compare.example\r\nuser-agent: compare\r\naccept: */*\r\n\r\n";

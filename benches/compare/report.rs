@@ -114,10 +114,15 @@ const FIGURES: [Figure; 10] = [
     ("p50 us, at the fixed rate", 0, |round| micros(round.paced.latencies.p50)),
     ("p99 us, at the fixed rate", 0, |round| micros(round.paced.latencies.p99)),
     ("p99.9 us, at the fixed rate", 0, |round| micros(round.paced.latencies.p999)),
-    ("memory MiB (proportional)", 1, |round| round.saturated.memory as f64 / f64::from(1 << 20)),
+    ("memory MiB (proportional)", 1, |round| mebibytes(round.saturated.memory)),
     ("cores busy, saturated", 2, |round| round.saturated.cores()),
     ("requests failed", 0, |round| (round.saturated.failed + round.paced.failed) as f64),
 ];
+
+/// Bytes in MiB.
+pub fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
 
 fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::{Body, Refusal, json, stream, whole};
 use super::feed::{Feed, Framing};
 use super::guard::{self, Ends, Needs};
-use super::{AdminState, Version, change, redact, views};
+use super::{AdminState, Version, change, views};
 use crate::clock::uptime;
 use crate::telemetry::metrics;
 
@@ -102,11 +102,8 @@ fn read(
         },
         Resource::Metrics => whole(good, metrics::CONTENT_TYPE, state.metrics.scrape()),
         Resource::Version => json(good, &Version::own()),
-        Resource::Config => json(good, &redact::redacted(state.shown.load().effective.clone())),
-        Resource::Routes => {
-            let mut config = redact::redacted(state.shown.load().effective.clone());
-            json(good, &config.get_mut("routes").map(serde_json::Value::take).unwrap_or_default())
-        }
+        Resource::Config => json(good, &state.shown.load().effective),
+        Resource::Routes => json(good, state.shown.load().effective.get("routes").unwrap_or(&serde_json::Value::Null)),
         Resource::Listeners => json(good, &state.shown.load().listeners),
         Resource::Backends => json(good, &views::backends(&state.current.load(), uptime())),
         Resource::Releases if head.method == Method::GET && watches(head)? => {

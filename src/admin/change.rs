@@ -190,6 +190,7 @@ const fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Progressing => "progressing",
         Phase::Paused => "paused",
+        Phase::HoldingBack => "holding back",
         Phase::Promoted => "promoted",
         Phase::Aborted => "aborted",
     }

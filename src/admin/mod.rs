@@ -24,7 +24,6 @@ mod feed;
 mod guard;
 mod published;
 mod readiness;
-mod redact;
 mod server;
 mod stall;
 mod throttle;

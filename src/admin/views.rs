@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::balancer;
 use crate::endpoint::Endpoint;
 use crate::snapshot::Snapshot;
 use crate::types::Name;
@@ -63,7 +64,7 @@ pub struct EndpointView {
     pub health: Health,
     /// Requests under way.
     pub in_flight: u32,
-    /// The moving average of its latency in milliseconds; it jumps at peaks. `None` before the first answer.
+    /// The moving average of its latency in milliseconds; it jumps at peaks. `None` before the first answer, and a while after the last.
     pub latency_ms: Option<f64>,
 }
 
@@ -102,6 +103,6 @@ fn endpoint(endpoint: &Endpoint, now: Duration) -> EndpointView {
         configured: endpoint.authority.to_string(),
         health,
         in_flight: endpoint.in_flight.load(Ordering::Relaxed),
-        latency_ms: None,
+        latency_ms: balancer::latency(endpoint, now).map(|latency| latency.as_secs_f64() * 1e3),
     }
 }

@@ -23,6 +23,11 @@ pub(super) fn middle(cell: u8) -> f64 {
     SMALLEST * (1u64 << octave) as f64 * (1.0 + (part as f64 + 0.5) / PER_OCTAVE as f64)
 }
 
+/// Whether two cells are the same or neighbours: rates a quarter apart at most.
+pub(super) fn is_near(one: u8, other: u8) -> bool {
+    one.abs_diff(other) <= 1
+}
+
 /// From 1 in 16,384 up to 1: below that, no line's additive part can tell the difference.
 const OCTAVES: usize = 14;
 const SMALLEST: f64 = 1.0 / 16384.0;

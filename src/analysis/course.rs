@@ -3,6 +3,7 @@
 use super::Policy;
 use super::baseline::Faded;
 use super::line::Counts;
+use super::numeric::exp;
 use super::share::{is_doubtful, is_mismatch};
 use super::stream::{Favour, Trust};
 use super::trace::Routing;
@@ -184,14 +185,20 @@ impl Course {
         self.rate.failed += seconds;
         self.stable_now.fade(seconds / NOW_HALF_LIFE_S);
         self.stable_now.add(open.stable, open.stable_failed);
-        // An incident becomes normal too, but slowly.
-        let learned = if self.is_stable_ill() { INCIDENT_WEIGHT } else { 1.0 };
+        let learned = if self.is_stable_ill() { self.learned_in_incident(seconds, open.stable) } else { 1.0 };
         self.normal.fade(seconds / NORMAL_HALF_LIFE_S * learned);
         self.normal.requests += open.stable as f64 * learned;
         self.normal.failed += open.stable_failed as f64 * learned;
         self.canary_now.fade(seconds / NOW_HALF_LIFE_S);
         self.canary_now.add(open.canary, open.canary_failed);
         open.canary > 0
+    }
+
+    /// An incident becomes normal too, but slowly, and no faster where little is known of better times: what is seen in it
+    /// weighs as much as fades in the same time at the incident's pace.
+    fn learned_in_incident(&self, seconds: f64, requests: u64) -> f64 {
+        let fading = 1.0 - exp(-std::f64::consts::LN_2 * INCIDENT_WEIGHT * seconds / NORMAL_HALF_LIFE_S);
+        (fading * self.normal.requests / requests.max(1) as f64).min(INCIDENT_WEIGHT)
     }
 
     fn change_weight(&mut self, t: i64, weight: Ratio, with_canary: bool) -> Progress {

@@ -3,7 +3,7 @@
 //! The same proof as for promotion, against a wider margin: so wide that, at the next weight, at most [`MOST_HURT`] users are
 //! hurt within the time of a reaction. Little traffic, or a small next step, needs little proof; the ramp follows the traffic.
 
-use super::cells::middle;
+use super::cells::{is_near, middle};
 use super::line::Bet;
 use super::numeric::exp;
 use super::proof::Proof;
@@ -52,7 +52,8 @@ impl Gate {
 
     fn lay_bets(&mut self, errors: &Stream, weighing: &Weighing<'_>) {
         let key = (errors.cell(), errors.share(weighing).fraction());
-        if self.laid_for == key {
+        // As in the interval: an estimate that wavers between two cells lays no new bets.
+        if is_near(self.laid_for.0, key.0) && self.laid_for.1 == key.1 {
             return;
         }
         self.laid_for = key;

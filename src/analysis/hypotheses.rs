@@ -5,7 +5,7 @@ use super::{Line, Policy};
 
 /// A kind of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Errors of all traffic.
     Errors,
     /// Errors of all traffic while the canary warms up.
@@ -66,29 +66,32 @@ impl Kind {
         self.depths().len()
     }
 
-    /// The capital on alternative `index`.
+    /// The capital on alternative `index`; none beyond the last.
     pub(super) fn prior(self, index: usize) -> f64 {
-        self.depths()[index].1
+        self.depths().get(index).map_or(0.0, |(_, part)| *part)
     }
 
-    /// The bet against "tolerable" of alternative `index`, when stable's rate is about `stable`.
+    /// The bet against "tolerable" of alternative `index`, none beyond the last, when stable's rate is about `stable`.
     pub(super) fn bet_against(self, policy: &Policy, weight: f64, stable: f64, index: usize) -> Bet {
         let line = self.tolerable(policy);
         let tolerable = line.at(stable);
-        if tolerable > NOTHING_WORSE {
-            return Bet::NONE;
+        match self.depths().get(index) {
+            Some((depth, _)) if tolerable <= NOTHING_WORSE => {
+                Bet::new(weight, line, stable, tolerable + (1.0 - tolerable) * depth)
+            }
+            _ => Bet::NONE,
         }
-        Bet::new(weight, line, stable, tolerable + (1.0 - tolerable) * self.depths()[index].0)
     }
 
-    /// The bet against "bad" of alternative `index` of [`GOOD_ALTERNATIVES`].
+    /// The bet against "bad" of alternative `index` of [`GOOD_ALTERNATIVES`]; none beyond the last.
     pub(super) fn bet_for(self, policy: &Policy, weight: f64, stable: f64, index: usize) -> Bet {
         let line = self.bad(policy);
         let canary = match index {
             0 => 0.5 * stable,
             1 => stable,
             // Nine tenths of the way to the tolerable line: on the line itself a canary is nobody's wish.
-            _ => stable + 0.9 * (self.tolerable(policy).at(stable) - stable),
+            2 => stable + 0.9 * (self.tolerable(policy).at(stable) - stable),
+            _ => return Bet::NONE,
         };
         if !(0.0..line.at(stable).min(1.0)).contains(&canary) {
             return Bet::NONE;
@@ -102,14 +105,31 @@ impl Kind {
     }
 }
 
+impl Policy {
+    /// What one request adds, on average, to the best possible evidence that a canary is not tolerable, for somebody who
+    /// knows both rates: the least divergence from the line. `ln(1/alpha)` of it is needed; 0 for a tolerable canary.
+    pub fn information(&self, kind: Kind, weight: f64, stable: f64, canary: f64) -> f64 {
+        let inside = |rate: f64| rate.clamp(NEARLY_NOTHING, 1.0 - NEARLY_NOTHING);
+        let (stable, canary) = (inside(stable), inside(canary));
+        let line = kind.tolerable(self);
+        if canary <= line.at(stable) {
+            return 0.0;
+        }
+        Bet::new(weight, line, stable, canary).growth(weight, stable, canary)
+    }
+}
+
 /// Points that are bet on for the canary: twice as good as stable, as good, and nearly on the tolerable line.
 pub(super) const GOOD_ALTERNATIVES: usize = 3;
 
 /// Views of what stable's rate is.
 pub(super) const VIEWS: usize = 3;
 
-/// Most alternatives of a kind.
-pub(super) const MAX_ALTERNATIVES: usize = 7;
+/// Most alternatives of a kind: two [`super::line::Four`].
+pub(super) const MAX_ALTERNATIVES: usize = 8;
+
+/// As good as never, and as good as always: bets need a rate between.
+const NEARLY_NOTHING: f64 = 1e-9;
 
 /// Where even a canary that always fails is hardly worse than tolerable, nothing is bet.
 const NOTHING_WORSE: f64 = 0.95;

@@ -5,7 +5,7 @@
 //! with 95% confidence for both ends together; at rates that change, it holds for some time of the rollout.
 
 use super::Line;
-use super::cells::{cell, middle};
+use super::cells::{cell, is_near, middle};
 use super::line::{Bet, Counts};
 use super::stream::{Stream, Weighing};
 
@@ -48,20 +48,31 @@ impl Interval {
             return;
         }
         let share = errors.share(weighing).fraction();
-        let stable = errors.cell();
-        let canary = cell(self.canary_rate(middle(stable)));
-        if self.laid_for != Some((stable, canary, share)) {
-            self.laid_for = Some((stable, canary, share));
-            for (bet, &d) in self.bets.iter_mut().zip(&GRID) {
-                *bet = Bet::new(share, line(d), middle(stable), middle(canary));
-            }
-        }
-        let excess = middle(canary) - middle(stable);
+        let excess = self.lay_bets(errors.cell(), share);
         for (place, &d) in GRID.iter().enumerate() {
             let gain = self.bets[place].gain(&counts) / errors.divisor();
             if excess > d { self.above[place].take(gain) } else { self.below[place].take(gain) }
         }
         self.see(&counts);
+    }
+
+    /// Lays the bets on these rates, and says by how much the canary's is higher. Those that were laid stay while they are at
+    /// most a cell off: an estimate that wavers between two cells would have them all computed anew with every tick.
+    fn lay_bets(&mut self, stable: u8, share: f64) -> f64 {
+        let canary = cell(self.canary_rate(middle(stable)));
+        let stays = |laid: &(u8, u8, f64)| is_near(laid.0, stable) && is_near(laid.1, canary) && laid.2 == share;
+        let (stable, canary) = match self.laid_for.filter(stays) {
+            Some((stable, canary, _)) => (middle(stable), middle(canary)),
+            None => {
+                self.laid_for = Some((stable, canary, share));
+                let (stable, canary) = (middle(stable), middle(canary));
+                for (bet, &d) in self.bets.iter_mut().zip(&GRID) {
+                    *bet = Bet::new(share, line(d), stable, canary);
+                }
+                (stable, canary)
+            }
+        };
+        canary - stable
     }
 
     /// `(lowest, highest)` excess that is not refuted; `None` before either end is known.

@@ -16,6 +16,7 @@
 //! Larsson, Ramdas and Ruf, "The numeraire e-variable").
 
 use super::Line;
+use super::numeric::exp;
 
 /// Requests and failures of both sides over some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,9 +101,64 @@ impl Bet {
     }
 }
 
+/// Four bets that are weighed together: lanes side by side take a processor little longer than one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Four {
+    stable_failed: [f64; FOUR],
+    stable_fine: [f64; FOUR],
+    canary_failed: [f64; FOUR],
+    canary_fine: [f64; FOUR],
+}
+
+impl Four {
+    /// The bets that `bet` says, by place.
+    pub(super) fn from_fn(bet: impl Fn(usize) -> Bet) -> Self {
+        let mut four = Self::default();
+        for lane in 0..FOUR {
+            let bet = bet(lane);
+            four.stable_failed[lane] = bet.stable_failed;
+            four.stable_fine[lane] = bet.stable_fine;
+            four.canary_failed[lane] = bet.canary_failed;
+            four.canary_fine[lane] = bet.canary_fine;
+        }
+        four
+    }
+
+    /// By which factors these requests let the capital on each grow, when gains are multiplied by `part`.
+    pub(super) fn factors(&self, counts: &Counts, part: f64) -> [f64; FOUR] {
+        let fine = |requests: u64, failed: u64| requests.saturating_sub(failed) as f64;
+        let (stable_failed, stable_fine) = (counts.stable_failed as f64, fine(counts.stable, counts.stable_failed));
+        let (canary_failed, canary_fine) = (counts.canary_failed as f64, fine(counts.canary, counts.canary_failed));
+        let mut factors = [0.0; FOUR];
+        for (lane, factor) in factors.iter_mut().enumerate() {
+            let gain = (stable_failed * self.stable_failed[lane] + stable_fine * self.stable_fine[lane])
+                + (canary_failed * self.canary_failed[lane] + canary_fine * self.canary_fine[lane]);
+            *factor = exp(gain * part);
+        }
+        factors
+    }
+
+    /// The largest gain of one request that is expected at these rates, and at least 0.
+    pub(super) fn growth(&self, weight: f64, stable: f64, canary: f64) -> f64 {
+        (0..FOUR).map(|lane| self.bet(lane).growth(weight, stable, canary)).fold(0.0, f64::max)
+    }
+
+    fn bet(&self, lane: usize) -> Bet {
+        Bet {
+            stable_failed: self.stable_failed[lane],
+            stable_fine: self.stable_fine[lane],
+            canary_failed: self.canary_failed[lane],
+            canary_fine: self.canary_fine[lane],
+        }
+    }
+}
+
+/// Bets in a [`Four`].
+pub(super) const FOUR: usize = 4;
+
 impl Line {
     /// The canary's rate on this line above stable's rate `stable`.
-    pub(super) fn at(self, stable: f64) -> f64 {
+    pub fn at(self, stable: f64) -> f64 {
         self.times * stable + self.plus
     }
 }

@@ -15,8 +15,8 @@ impl<const N: usize> Proof<N> {
     /// Nothing proved yet.
     pub(super) const START: Self = Self { bets: [(1.0 - RESERVE) / N as f64; N], reserve: RESERVE, blocks: 0.0 };
 
-    /// What the proof is worth when its bets grow by these factors.
-    pub(super) fn worth(&self, factors: &[f64; N]) -> f64 {
+    /// What the proof is worth when its bets grow by these factors; further ones are not looked at.
+    pub(super) fn worth(&self, factors: &[f64]) -> f64 {
         self.reserve + self.bets.iter().zip(factors).map(|(capital, factor)| capital * factor).sum::<f64>()
     }
 
@@ -26,7 +26,7 @@ impl<const N: usize> Proof<N> {
     }
 
     /// Lets its bets grow by these factors, and none higher than `most`: good hours must not outweigh bad minutes.
-    pub(super) fn take(&mut self, factors: &[f64; N], most: f64) {
+    pub(super) fn take(&mut self, factors: &[f64], most: f64) {
         let fresh = self.reserve / (self.blocks + RESERVE_BLOCKS);
         self.blocks += 1.0;
         self.reserve -= fresh;

@@ -10,8 +10,7 @@ use super::baseline::Baseline;
 use super::cells::{cell, middle};
 use super::dispersion::Dispersion;
 use super::hypotheses::{GOOD_ALTERNATIVES, Kind, MAX_ALTERNATIVES, VIEWS};
-use super::line::Counts;
-use super::numeric::exp;
+use super::line::{Counts, FOUR};
 use super::proof::Proof;
 use super::share::{is_plausible, seen_share};
 use super::tables::{Share, Table};
@@ -47,7 +46,7 @@ pub(super) struct Stream {
     against: [[f64; MAX_ALTERNATIVES]; VIEWS],
     /// The same with the gains of the present block, and the factors by which it lets the capital in favour grow.
     after: [[f64; MAX_ALTERNATIVES]; VIEWS],
-    factors: [f64; GOOD_ALTERNATIVES],
+    factors: [f64; FOUR],
     is_weighed: bool,
     /// The sums of `against` and `after`.
     at_stake: f64,
@@ -73,7 +72,7 @@ impl Stream {
             kind,
             against: [[0.0; MAX_ALTERNATIVES]; VIEWS],
             after: [[0.0; MAX_ALTERNATIVES]; VIEWS],
-            factors: [1.0; GOOD_ALTERNATIVES],
+            factors: [1.0; FOUR],
             is_weighed: false,
             at_stake: 0.0,
             after_at_stake: 0.0,
@@ -127,7 +126,7 @@ impl Stream {
         if counts.requests() > 0 {
             let seconds = (now - self.began).max(1) as f64;
             self.baseline.observe(counts.stable, counts.stable_failed, seconds);
-            self.dispersion.observe((counts.stable, counts.stable_failed), (counts.canary, counts.canary_failed));
+            self.dispersion.observe(&counts);
             self.began = now;
             let (requests, failed) = self.canary_in_step;
             self.canary_in_step = (requests + counts.canary, failed + counts.canary_failed);
@@ -146,15 +145,15 @@ impl Stream {
             self.after_at_stake = total(&self.after);
         }
         if matches!(self.kind, Kind::Errors | Kind::Latency) {
-            let bets = share.in_favour(self.kind, self.cells[0]);
-            self.factors = bets.map(|bet| exp(bet.gain(&self.counts) * spread));
+            self.factors = share.in_favour(self.kind, self.cells[0]).factors(&self.counts, spread);
         }
         self.is_weighed = true;
     }
 
     fn against_after(&self, share: &Share<'_>, spread: f64) -> [[f64; MAX_ALTERNATIVES]; VIEWS] {
-        let alternatives = self.kind.alternatives();
-        let mut factors = [1.0; MAX_ALTERNATIVES];
+        // A pair of fours, of which only the first is needed by most kinds.
+        let fours = self.kind.alternatives().div_ceil(FOUR);
+        let mut factors = [[1.0; FOUR]; MAX_ALTERNATIVES / FOUR];
         let mut factors_of = None;
         let mut after = [[0.0; MAX_ALTERNATIVES]; VIEWS];
         for (view, part) in self.kind.views().iter().enumerate() {
@@ -165,12 +164,13 @@ impl Stream {
             if factors_of != Some(self.cells[view]) {
                 factors_of = Some(self.cells[view]);
                 let bets = share.against(self.kind, self.cells[view]);
-                for (factor, bet) in factors.iter_mut().zip(bets.iter()).take(alternatives) {
-                    *factor = exp(bet.gain(&self.counts) * spread);
+                for (factors, bets) in factors.iter_mut().zip(bets.iter()).take(fours) {
+                    *factors = bets.factors(&self.counts, spread);
                 }
             }
-            for index in 0..alternatives {
-                after[view][index] = self.against[view][index] * factors[index];
+            let capitals = self.against[view].iter().zip(factors.as_flattened());
+            for (after, (capital, factor)) in after[view].iter_mut().zip(capitals) {
+                *after = capital * factor;
             }
         }
         after
@@ -219,8 +219,7 @@ impl Stream {
     pub(super) fn growth_against(&self, weighing: &Weighing<'_>, stable: f64, canary: f64) -> f64 {
         let share = Share::Drawn(weighing.table);
         let bets = share.against(self.kind, self.cells[0]);
-        let growth = |bet: &super::line::Bet| bet.growth(weighing.weight, stable, canary);
-        bets.iter().map(growth).fold(0.0, f64::max) / self.divisor
+        bets.iter().map(|four| four.growth(weighing.weight, stable, canary)).fold(0.0, f64::max) / self.divisor
     }
 
     /// What a request is expected to add to the best bet on "not bad", at the rates seen in this step.
@@ -228,9 +227,8 @@ impl Stream {
         let stable = middle(self.cells[0]);
         let (requests, failed) = self.canary_in_step;
         let canary = (failed as f64 + 2.0 * stable) / (requests as f64 + 2.0);
-        let bets = Share::Drawn(weighing.table).in_favour(self.kind, self.cells[0]);
-        let growth = |bet: &super::line::Bet| bet.growth(weighing.weight, stable, canary);
-        bets.iter().map(growth).fold(0.0, f64::max) / self.divisor
+        let share = Share::Drawn(weighing.table);
+        share.in_favour(self.kind, self.cells[0]).growth(weighing.weight, stable, canary) / self.divisor
     }
 
     /// The cell of the steady estimate on which the present block's bets rest.
@@ -272,7 +270,15 @@ impl Stream {
 }
 
 fn total(capital: &[[f64; MAX_ALTERNATIVES]; VIEWS]) -> f64 {
-    capital.iter().map(|view| view.iter().sum::<f64>()).sum()
+    // Lane by lane first: one long chain of sums would be most of the time that a stream takes.
+    let mut lanes = [0.0; MAX_ALTERNATIVES];
+    for view in capital {
+        for (lane, part) in lanes.iter_mut().zip(view) {
+            *lane += part;
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
 }
 
 /// What ends a block.

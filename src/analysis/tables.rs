@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::Policy;
 use super::cells::{CELLS, middle};
-use super::hypotheses::{GOOD_ALTERNATIVES, Kind, MAX_ALTERNATIVES};
-use super::line::Bet;
+use super::hypotheses::{Kind, MAX_ALTERNATIVES};
+use super::line::{FOUR, Four};
 use crate::types::Ratio;
 
 /// The share of the canary by which a tick is weighed.
@@ -36,16 +36,16 @@ impl Share<'_> {
     }
 
     /// The bets against "bad".
-    pub(super) fn in_favour(&self, kind: Kind, cell: u8) -> [Bet; GOOD_ALTERNATIVES] {
+    pub(super) fn in_favour(&self, kind: Kind, cell: u8) -> Cow<'_, Four> {
         match self {
-            Self::Drawn(table) => table.kinds[kind as usize].in_favour[usize::from(cell)],
-            Self::Seen(policy, share) => bets_in_favour(policy, kind, *share, cell),
+            Self::Drawn(table) => Cow::Borrowed(&table.kinds[kind as usize].in_favour[usize::from(cell)]),
+            Self::Seen(policy, share) => Cow::Owned(bets_in_favour(policy, kind, *share, cell)),
         }
     }
 }
 
 /// One bet for each alternative of a kind.
-pub(super) type Bets = [Bet; MAX_ALTERNATIVES];
+pub(super) type Bets = [Four; MAX_ALTERNATIVES / FOUR];
 
 /// The bets at one weight.
 #[derive(Debug, PartialEq)]
@@ -57,7 +57,7 @@ pub(super) struct Table {
 #[derive(Debug, PartialEq)]
 struct KindTable {
     against: Vec<Bets>,
-    in_favour: Vec<[Bet; GOOD_ALTERNATIVES]>,
+    in_favour: Vec<Four>,
 }
 
 impl Table {
@@ -100,18 +100,15 @@ impl Tables {
 }
 
 fn bets_against(policy: &Policy, kind: Kind, share: f64, cell: u8) -> Bets {
-    let mut bets = [Bet::NONE; MAX_ALTERNATIVES];
-    for (index, bet) in bets.iter_mut().enumerate().take(kind.alternatives()) {
-        *bet = kind.bet_against(policy, share, middle(cell), index);
-    }
-    bets
+    let bet = |index| kind.bet_against(policy, share, middle(cell), index);
+    std::array::from_fn(|four| Four::from_fn(|lane| bet(four * FOUR + lane)))
 }
 
-fn bets_in_favour(policy: &Policy, kind: Kind, share: f64, cell: u8) -> [Bet; GOOD_ALTERNATIVES] {
+fn bets_in_favour(policy: &Policy, kind: Kind, share: f64, cell: u8) -> Four {
     if matches!(kind, Kind::WarmUp | Kind::Route) {
-        return [Bet::NONE; GOOD_ALTERNATIVES];
+        return Four::default();
     }
-    std::array::from_fn(|index| kind.bet_for(policy, share, middle(cell), index))
+    Four::from_fn(|index| kind.bet_for(policy, share, middle(cell), index))
 }
 
 /// A rollout has a handful of steps; more weights than this are computed again when they return.

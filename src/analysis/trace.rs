@@ -46,6 +46,9 @@ pub struct Meta {
     /// The weights of the rollout's steps as fractions of one; empty when they are not known. Only the last one promotes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<f64>,
+    /// What stable kept once the canary had won at the last stage; promoted after that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_back: Option<HoldBack>,
     /// Whether latency was judged.
     #[serde(skip_serializing_if = "Clone::clone")]
     pub judge_latency: bool,
@@ -59,9 +62,19 @@ impl Default for Meta {
             start: 0,
             le_ms: Bounds::default(),
             stages: Vec::new(),
+            hold_back: None,
             judge_latency: true,
         }
     }
+}
+
+/// What stable kept once the canary had won.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldBack {
+    /// Its share as a fraction of one.
+    pub weight: f64,
+    /// For so many seconds.
+    pub s: u64,
 }
 
 /// What a label (stable or canary) is drawn for, and so what one piece of evidence is.

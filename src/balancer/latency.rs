@@ -32,6 +32,12 @@ pub(super) fn observe(endpoint: &Endpoint, latency: Duration, now: Duration) {
     let _ = endpoint.latency.fetch_update(Relaxed, Relaxed, update);
 }
 
+/// What an answer of `endpoint` takes, as of its last one; zero before the first.
+pub(super) fn average(endpoint: &Endpoint) -> Duration {
+    let average = Average::from_bits(endpoint.latency.load(Relaxed));
+    average.map_or(Duration::ZERO, |average| Duration::from_secs_f32(average.micros / 1e6))
+}
+
 /// The load of `endpoint`, for comparison only: its latency in microseconds, decayed until `now`, times the requests in flight
 /// and the one to come.
 ///
@@ -39,11 +45,20 @@ pub(super) fn observe(endpoint: &Endpoint, latency: Duration, now: Duration) {
 /// first request is under way.
 pub(super) fn load(endpoint: &Endpoint, now: Duration) -> f64 {
     let in_flight = f64::from(endpoint.in_flight.load(Relaxed));
-    match Average::from_bits(endpoint.latency.load(Relaxed)).filter(|average| !average.is_forgotten(now)) {
+    match known(endpoint, now) {
         Some(average) => f64::from(average.micros * average.decay(now)) * (in_flight + 1.0),
         None if in_flight == 0.0 => 0.0,
         None => COLD + in_flight,
     }
+}
+
+/// The moving average of an endpoint's latency, as long as it is fresh enough to be used.
+pub fn latency(endpoint: &Endpoint, now: Duration) -> Option<Duration> {
+    known(endpoint, now).map(|average| Duration::from_secs_f32(average.micros / 1e6))
+}
+
+fn known(endpoint: &Endpoint, now: Duration) -> Option<Average> {
+    Average::from_bits(endpoint.latency.load(Relaxed)).filter(|average| !average.is_forgotten(now))
 }
 
 /// An average and when it was last touched, in one atomic word.

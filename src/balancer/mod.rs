@@ -4,12 +4,16 @@
 //! requests to the other endpoints of its own backend, never to another backend.
 
 mod latency;
+mod silence;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+pub use self::latency::latency;
 use crate::endpoint::Endpoint;
+
+pub use silence::is_silent;
 
 /// How an endpoint is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,26 +29,31 @@ pub enum Balancer {
 /// The endpoint for the next request; `None` when no endpoint takes requests.
 ///
 /// Endpoints whose probes fail are never taken. Ejected ones are, when there are no others: ejection is a guess from a few
-/// requests, and any endpoint is better than none. `avoid` is the [`Endpoint::id`] of a failed attempt: taken again only when
-/// no other is available. `cursor` is the worker's own place in round robin.
+/// requests, and any endpoint is better than none. `avoid` has the [`Endpoint::id`] of those that have just failed: taken again
+/// only when there is no other, not even an ejected one, which may be well again while they certainly are not. `cursor` is
+/// the worker's own place in round robin.
 pub fn pick<'a>(
     balancer: Balancer,
     endpoints: &'a [Arc<Endpoint>],
     cursor: &AtomicUsize,
     now: Duration,
-    avoid: Option<u64>,
+    avoid: &[u64],
     rng: &mut fastrand::Rng,
 ) -> Option<&'a Arc<Endpoint>> {
     let mut choose = |fits: &dyn Fn(&Endpoint) -> bool| match balancer {
         Balancer::LeastLatency => better_of_two(endpoints, fits, now, rng),
         Balancer::RoundRobin => next_in_turn(endpoints, fits, cursor),
     };
-    let is_avoided = |endpoint: &Endpoint| avoid == Some(endpoint.id);
+    let is_avoided = |endpoint: &Endpoint| avoid.contains(&endpoint.id);
     let is_probed = |endpoint: &Endpoint| endpoint.probed_healthy.load(Relaxed);
     choose(&|endpoint| is_available(endpoint, now) && !is_avoided(endpoint))
-        .or_else(|| choose(&|endpoint| is_available(endpoint, now)))
         .or_else(|| choose(&|endpoint| is_probed(endpoint) && !is_avoided(endpoint)))
         .or_else(|| choose(&is_probed))
+}
+
+/// Whether [`pick`] finds any.
+pub fn has_any(endpoints: &[Arc<Endpoint>]) -> bool {
+    endpoints.iter().any(|endpoint| endpoint.probed_healthy.load(Relaxed))
 }
 
 /// Whether `endpoint` takes requests: its probes are good, and it is not ejected.
@@ -113,6 +122,11 @@ impl InFlight {
         Self { endpoint, begun: now, observed: false }
     }
 
+    /// When it began.
+    pub fn begun(&self) -> Duration {
+        self.begun
+    }
+
     /// The endpoint.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
@@ -122,6 +136,7 @@ impl InFlight {
     /// [`InFlight::failed`] counts.
     pub fn answered(&mut self, now: Duration) {
         self.observe(now.saturating_sub(self.begun), now);
+        silence::heard(&self.endpoint, latency::average(&self.endpoint), now);
     }
 
     /// The attempt failed: the endpoint looks slow for a while, however fast it failed. Else refusing connections would be the

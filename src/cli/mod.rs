@@ -7,15 +7,20 @@
 mod change;
 mod check;
 mod client;
+mod crds;
 mod explain;
 mod generate;
 mod history;
+mod import;
+mod kubectl;
+mod kubernetes;
 mod options;
 mod out;
 pub mod render;
 pub mod replay;
 mod run;
 mod schema;
+mod simulate;
 mod status;
 
 use std::process::ExitCode;
@@ -41,10 +46,14 @@ pub struct Cli {
 enum Command {
     /// Serve: split the traffic by a configuration file and drive its releases
     Run(run::RunArgs),
+    /// Serve as the ingress of a Kubernetes cluster: Gateways and their routes
+    Kubernetes(kubernetes::KubernetesArgs),
     /// Say everything that is wrong with a configuration file, with line and column
     Check(check::CheckArgs),
     /// Print the JSON schema of the configuration file, for editors
     Schema,
+    /// Print the definitions of weir's own kinds, for `kubectl apply --server-side -f -`
+    Crds,
     /// Show where releases are: weight, errors, latency, evidence
     Status(status::StatusArgs),
     /// Give the canary all traffic, now
@@ -65,6 +74,10 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge recorded traffic: what would have been decided, when and why
     Replay(replay::ReplayArgs),
+    /// Translate a canary of ingress-nginx, Flagger or Argo Rollouts into manifests for weir
+    Import(import::ImportArgs),
+    /// Try a policy: how often would it have been wrong, how long would it have taken, how many users hurt?
+    Simulate(simulate::SimulateArgs),
     /// Watch a canary being promoted or aborted: two versions of an application, visitors, and a weir in front, all here
     Demo(demo::DemoArgs),
     /// Serve the demo's application: a greeting, and faults to order
@@ -77,9 +90,7 @@ enum Command {
 
 /// Does what the command line of this process asks for.
 pub fn main() -> ExitCode {
-    let typed = Cli::tree().get_matches();
-    let cli = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
-    let done = cli.set_up_logs().and_then(|()| cli.execute());
+    let done = if called_as_plugin() { kubectl::main() } else { run() };
     done.unwrap_or_else(|error| {
         if out::is_closed(&error) {
             return ExitCode::SUCCESS;
@@ -87,6 +98,19 @@ pub fn main() -> ExitCode {
         eprintln!("weir: {error:#}");
         exit::COULD_NOT_RUN.into()
     })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
+    let typed = Cli::tree().get_matches();
+    let cli = Cli::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
+    cli.set_up_logs()?;
+    cli.execute()
+}
+
+/// Whether kubectl runs this as its plugin: by the name `kubectl-weir`.
+fn called_as_plugin() -> bool {
+    let name = std::env::args_os().next().map(std::path::PathBuf::from);
+    name.as_ref().and_then(|name| name.file_stem()).is_some_and(|stem| stem == "kubectl-weir")
 }
 
 impl Cli {
@@ -97,7 +121,7 @@ impl Cli {
 
     /// A daemon tells what it does; a command tells what went wrong.
     fn set_up_logs(&self) -> anyhow::Result<()> {
-        let default = if matches!(self.command, Command::Run(_)) { "info" } else { "warn" };
+        let default = if matches!(self.command, Command::Run(_) | Command::Kubernetes(_)) { "info" } else { "warn" };
         Ok(self.global.set_up_logs(default)?)
     }
 
@@ -105,8 +129,10 @@ impl Cli {
         let global = &self.global;
         match &self.command {
             Command::Run(args) => run::run(args),
+            Command::Kubernetes(args) => kubernetes::run(args),
             Command::Check(args) => check::run(args),
             Command::Schema => schema::run(),
+            Command::Crds => crds::run(),
             Command::Status(args) => status::run(args, global),
             Command::Promote(args) => change::run(args, "promote"),
             Command::Abort(args) => change::run(args, "abort"),
@@ -117,6 +143,8 @@ impl Cli {
             Command::History(args) => history::run(args, global),
             Command::Explain(args) => explain::run(args, global),
             Command::Replay(args) => replay::run(args),
+            Command::Import(args) => import::run(args),
+            Command::Simulate(args) => simulate::run(args, global),
             Command::Demo(args) => demo::run(args, global.style()),
             Command::DemoApp(args) => demo::app::run(args),
             Command::Completions(args) => generate::completions(args),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::options::StateDir;
-use crate::app;
+use crate::app::{self, Source};
 
 /// What to serve.
 #[derive(Debug, Args)]
@@ -20,5 +20,5 @@ pub(super) struct RunArgs {
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    app::run(app::Options { config: args.config.clone(), state_dir: args.state_dir.path()? })
+    app::run(app::Options { source: Source::File(args.config.clone()), state_dir: args.state_dir.path()? })
 }

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::schema::Line;
+use super::schema::{Line, Preset, Risk};
 use crate::stats::DEFAULT_BOUNDS_MS;
 use crate::types::{Ratio, Span};
 
@@ -53,19 +53,26 @@ pub struct Row {
 pub fn table() -> Vec<Row> {
     vec![
         // Listeners
+        LISTENER_HOST.row(),
+        PUBLIC_PORT.row(),
         TRUSTED_PROXIES.row(),
         MIN_TLS.row(),
+        CLIENT_CERTIFICATES.row(),
         // Routes
         ROUTE_NAME.row(),
         ROUTE_LISTENERS.row(),
         ROUTE_TIMEOUT.row(),
+        BACKEND_TIMEOUT.row(),
+        CORS_MAX_AGE.row(),
         RETRY_ATTEMPTS.row(),
         RETRY_STATUSES.row(),
         RETRY_BUDGET.row(),
         MIRROR_SHARE.row(),
+        MIRRORS_SHARE.row(),
         REDIRECT_STATUS.row(),
         SPLIT_WEIGHT.row(),
         // Backends
+        UNRESOLVED.row(),
         PROTOCOL.row(),
         BALANCER.row(),
         HEALTH_HOST.row(),
@@ -83,13 +90,18 @@ pub fn table() -> Vec<Row> {
         BACKEND_KEEP_ALIVE.row(),
         MAX_CONNECTIONS.row(),
         MAX_PENDING.row(),
+        QUEUE_REQUESTS.row(),
+        QUEUE_FOR.row(),
         // Releases
         STEPS.row(),
         STEP_AT_LEAST.row(),
         STEP_AT_MOST.row(),
         STEP_PAUSE.row(),
+        HOLD_BACK_WEIGHT.row(),
+        HOLD_BACK_FOR.row(),
         COOKIE_NAME.row(),
         COOKIE_MAX_AGE.row(),
+        PRESET.row(),
         FALSE_ABORT.row(),
         FALSE_PROMOTE.row(),
         ERROR_TOLERABLE.row(),
@@ -105,11 +117,13 @@ pub fn table() -> Vec<Row> {
         WARM_UP.row(),
         MINIMUM_TIME.row(),
         ON_NO_EVIDENCE.row(),
+        ON_SUSPICION.row(),
         CHECK_INTERVAL.row(),
         CHECK_TIMEOUT.row(),
         CHECK_FAILURES.row(),
         // Admin
         ADMIN_ADDRESS.row(),
+        ADMIN_HOSTS.row(),
         ADMIN_TOKEN_FILE.row(),
         // Proxy
         WORKERS.row(),
@@ -130,12 +144,21 @@ pub fn table() -> Vec<Row> {
 
 // Listeners
 
+/// `listeners.*.host`
+pub const LISTENER_HOST: Setting<&'static str> = Setting::new("listeners.*.host", "(any)", "routes tell hosts apart");
+/// `listeners.*.publicPort`
+pub const PUBLIC_PORT: Setting<&'static str> =
+    Setting::new("listeners.*.publicPort", "(the address's own)", "mostly nothing is in between");
 /// `listeners.*.trustedProxies`
 pub const TRUSTED_PROXIES: Setting<&'static [&'static str]> =
     Setting::new("listeners.*.trustedProxies", &[], "whoever is believed can forge addresses");
 /// `listeners.*.tls?.minVersion`
 pub const MIN_TLS: Setting<&'static str> =
     Setting::new("listeners.*.tls?.minVersion", "1.2", "everything older is broken; some clients still lack 1.3");
+/// `listeners.*.tls?.clientCertificates?.mode`
+pub const CLIENT_CERTIFICATES: Setting<&'static str> =
+    Setting::new("listeners.*.tls?.clientCertificates?.mode", "required", "who asks for certificates wants them");
+
 // Routes
 
 /// `routes.*.name`
@@ -153,6 +176,12 @@ pub const ROUTE_TIMEOUT: Setting<&'static str> = Setting::new(
     "(none)",
     "streams and long downloads are no errors; the backend's own timeouts hold",
 );
+/// `routes.*.backendTimeout`
+pub const BACKEND_TIMEOUT: Setting<&'static str> =
+    Setting::new("routes.*.backendTimeout", "(none)", "the backend's own timeouts hold");
+/// `routes.*.filters.cors?.maxAge`
+pub const CORS_MAX_AGE: Setting<Span> =
+    Setting::new("routes.*.filters.cors?.maxAge", Span::secs(5), "as browsers do, so that a change is soon felt");
 /// `routes.*.retry.attempts`
 pub const RETRY_ATTEMPTS: Setting<u32> =
     Setting::new("routes.*.retry.attempts", 2, "a second attempt hides nearly every single failure, a third adds load");
@@ -168,6 +197,8 @@ pub const RETRY_BUDGET: Setting<Ratio> =
 /// `routes.*.mirror?.share`
 pub const MIRROR_SHARE: Setting<Ratio> =
     Setting::new("routes.*.mirror?.share", Ratio::ONE, "who mirrors mostly wants everything");
+/// `routes.*.mirrors?.*.share`
+pub const MIRRORS_SHARE: Setting<Ratio> = Setting::new("routes.*.mirrors?.*.share", Ratio::ONE, MIRROR_SHARE.why);
 /// `routes.*.redirect?.status`
 pub const REDIRECT_STATUS: Setting<u16> =
     Setting::new("routes.*.redirect?.status", 302, "browsers keep a permanent redirect for ever");
@@ -176,6 +207,8 @@ pub const SPLIT_WEIGHT: Setting<u32> =
     Setting::new("routes.*.backends?.*.weight", 1, "equal shares, as in the Gateway API");
 // Backends
 
+/// `backends.*.unresolved`
+pub const UNRESOLVED: Setting<bool> = Setting::new("backends.*.unresolved", false, "who names a target has one");
 /// `backends.*.protocol`
 pub const PROTOCOL: Setting<&'static str> =
     Setting::new("backends.*.protocol", "auto", "ALPN knows better than a file");
@@ -236,6 +269,12 @@ pub const MAX_CONNECTIONS: Setting<u32> = Setting::new(
 /// `backends.*.maxPending`
 pub const MAX_PENDING: Setting<u32> =
     Setting::new("backends.*.maxPending", 1024, "a short burst waits, a long one gets 503 instead of memory");
+/// `backends.*.queue.requests`
+pub const QUEUE_REQUESTS: Setting<u32> =
+    Setting::new("backends.*.queue.requests", 1000, "some megabytes of waiting requests, however many come");
+/// `backends.*.queue.for`
+pub const QUEUE_FOR: Setting<Span> =
+    Setting::new("backends.*.queue.for", Span::secs(5), "most processes restart faster, and people wait as long");
 // Releases
 
 /// `releases.*.steps`
@@ -253,22 +292,34 @@ pub const STEP_AT_MOST: Setting<&'static str> =
 /// `releases.*.steps?.*.pause`
 pub const STEP_PAUSE: Setting<bool> =
     Setting::new("releases.*.steps?.*.pause", false, "weir decides by itself unless told to ask");
+/// `releases.*.holdBack?.weight`
+pub const HOLD_BACK_WEIGHT: Setting<Ratio> =
+    Setting::new("releases.*.holdBack?.weight", Ratio::percent(5), "enough to compare with, and few who have to move");
+/// `releases.*.holdBack?.for`
+pub const HOLD_BACK_FOR: Setting<Span> =
+    Setting::new("releases.*.holdBack?.for", Span::secs(1800), "what leaks or fills up shows in half an hour");
 /// `releases.*.affinity?.cookie?.name`
 pub const COOKIE_NAME: Setting<&'static str> =
     Setting::new("releases.*.affinity?.cookie?.name", "(weir-RELEASE)", "two releases must not share one");
 /// `releases.*.affinity?.cookie?.maxAge`
 pub const COOKIE_MAX_AGE: Setting<Span> =
     Setting::new("releases.*.affinity?.cookie?.maxAge", Span::secs(86_400), "longer than most rollouts");
+/// `releases.*.analysis.preset`
+pub const PRESET: Setting<Preset> = Setting::new(
+    "releases.*.analysis.preset",
+    Preset::Standard,
+    "sure enough for most, and soon enough for a working day",
+);
 /// `releases.*.analysis.falseAbort`
-pub const FALSE_ABORT: Setting<Ratio> = Setting::new(
+pub const FALSE_ABORT: Setting<Risk> = Setting::new(
     "releases.*.analysis.falseAbort",
-    Ratio::percent(1),
+    Risk(Ratio::percent(1)),
     "one good release of a hundred may be tried again",
 );
 /// `releases.*.analysis.falsePromote`
-pub const FALSE_PROMOTE: Setting<Ratio> = Setting::new(
+pub const FALSE_PROMOTE: Setting<Risk> = Setting::new(
     "releases.*.analysis.falsePromote",
-    Ratio::percent(1),
+    Risk(Ratio::percent(1)),
     "one bad release of a hundred may pass, at most",
 );
 /// `releases.*.analysis.errorRate.tolerable`
@@ -337,6 +388,9 @@ pub const MINIMUM_TIME: Setting<Span> = Setting::new(
 /// `releases.*.analysis.onNoEvidence`
 pub const ON_NO_EVIDENCE: Setting<&'static str> =
     Setting::new("releases.*.analysis.onNoEvidence", "hold", "no evidence is neither good nor bad");
+/// `releases.*.analysis.onSuspicion`
+pub const ON_SUSPICION: Setting<&'static str> =
+    Setting::new("releases.*.analysis.onSuspicion", "hold", "a weight that goes up and down has to be asked for");
 /// `releases.*.checks.*.interval`
 pub const CHECK_INTERVAL: Setting<Span> =
     Setting::new("releases.*.checks.*.interval", Span::secs(15), "as often as Prometheus scrapes by default");
@@ -351,6 +405,9 @@ pub const CHECK_FAILURES: Setting<u32> =
 /// `admin.address`
 pub const ADMIN_ADDRESS: Setting<&'static str> =
     Setting::new("admin.address", "127.0.0.1:9180", "commands are for this machine unless a token protects them");
+/// `admin.hosts`
+pub const ADMIN_HOSTS: Setting<&'static [&'static str]> =
+    Setting::new("admin.hosts", &[], "any other name may be a stranger's that leads here (DNS rebinding)");
 /// `admin.tokenFile`
 pub const ADMIN_TOKEN_FILE: Setting<&'static str> =
     Setting::new("admin.tokenFile", "(made at the start)", "the command line on the same machine just works");

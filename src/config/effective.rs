@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 
 use super::defaults::{self, Row};
 use super::load::Loaded;
-use super::schema::File;
+use super::preset;
+use super::redact::redact;
+use super::schema::{File, Preset};
 use super::tree::At;
 
 /// Every value in force, in the order of the file.
@@ -33,6 +35,8 @@ pub struct Entry {
 pub enum Origin {
     /// Somebody wrote it: `file:line`, or the file alone where it has no lines.
     Written(String),
+    /// It belongs to this preset, which somebody wrote.
+    Preset(&'static str),
     /// Nobody did; this is why it is so.
     Default(String),
 }
@@ -53,7 +57,11 @@ pub fn in_force(file: &File) -> Value {
 }
 
 fn filled(file: &File, rows: &[Row]) -> Value {
-    let mut value = redacted(file);
+    let mut value = serde_json::to_value(file).unwrap_or_default();
+    redact(&mut value);
+    for (name, preset) in presets(file) {
+        preset::fill(&mut value["releases"][name]["analysis"], &preset.values());
+    }
     for row in rows {
         let keys: Vec<&str> = row.path.split('.').collect();
         fill(&mut value, &keys, row);
@@ -61,56 +69,9 @@ fn filled(file: &File, rows: &[Row]) -> Value {
     value
 }
 
-/// The configuration as JSON, with secrets replaced.
-fn redacted(file: &File) -> Value {
-    let mut value = serde_json::to_value(file).unwrap_or_default();
-    redact(&mut value);
-    value
-}
-
-/// Removes nulls, and replaces what gives power to those who know it.
-fn redact(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            for (key, value) in map.iter_mut() {
-                match (key.as_str(), value) {
-                    ("set" | "add" | "headers" | "query", Value::Object(fields)) => redact_fields(fields),
-                    // The only `value` is that of an override.
-                    ("value", value) => hide(value),
-                    (_, Value::String(text)) if text.contains("://") => *text = without_credentials(text),
-                    (_, other) => redact(other),
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(redact),
-        _ => {}
-    }
-}
-
-/// Fields and parameters by name: those that mostly hold secrets.
-fn redact_fields(fields: &mut Map<String, Value>) {
-    let secret = |name: &str| SECRETS.iter().any(|word| name.to_lowercase().contains(word));
-    for (_, value) in fields.iter_mut().filter(|(name, _)| secret(name)) {
-        match value {
-            Value::Object(kinds) => kinds.values_mut().for_each(hide),
-            value => hide(value),
-        }
-    }
-}
-
-fn hide(value: &mut Value) {
-    *value = REDACTED.into();
-}
-
-/// A URL without the name and password that may be in it.
-fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => format!("{scheme}://{REDACTED}{}", &rest[at..]),
-        None => url.to_owned(),
-    }
+/// The presets that are written, by release.
+fn presets(file: &File) -> impl Iterator<Item = (&str, Preset)> {
+    file.releases.iter().filter_map(|(name, release)| Some((name.as_str(), release.analysis.preset?)))
 }
 
 /// Puts the default of `row` wherever it holds and nothing is written.
@@ -160,13 +121,24 @@ impl Source<'_> {
             }
             _ => {
                 let why = self.rows.iter().find(|row| fits(row.path, keys)).map(|row| row.why);
-                let origin = self.origin(at, why);
+                let origin = self.preset(at, keys).unwrap_or_else(|| self.origin(at, why));
                 // A list or a text that nobody wrote, and that no default explains, is not there.
                 if !matches!((&origin, why, value), (Origin::Default(_), None, Value::Array(_))) {
                     into.push(Entry { path: at.path().to_owned(), value: value.clone(), origin });
                 }
             }
         }
+    }
+
+    /// The preset that a value comes from which nobody wrote.
+    fn preset(&self, at: &At<'_>, keys: &[String]) -> Option<Origin> {
+        let [releases, release, analysis, path @ ..] = keys else { return None };
+        if releases != "releases" || analysis != "analysis" || at.is_written() {
+            return None;
+        }
+        let (_, preset) = presets(&self.loaded.file).find(|(name, _)| name == release)?;
+        let values = preset.values();
+        values.pointer(&format!("/{}", path.join("/"))).map(|_| Origin::Preset(preset.name()))
     }
 
     fn origin(&self, at: &At<'_>, why: Option<&str>) -> Origin {
@@ -204,6 +176,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Written(place) => f.write_str(place),
+            Self::Preset(name) => write!(f, "preset {name}"),
             Self::Default(why) if why.is_empty() => f.write_str("default"),
             Self::Default(why) => write!(f, "default: {why}"),
         }
@@ -218,12 +191,6 @@ fn plain(value: &Value) -> String {
         other => other.to_string(),
     }
 }
-
-/// Stands for what is not shown.
-const REDACTED: &str = "(redacted)";
-
-/// Parts of the names of fields and parameters whose values are mostly secret.
-const SECRETS: [&str; 7] = ["authorization", "cookie", "key", "password", "secret", "session", "token"];
 
 /// What is wider does not widen its column.
 const WIDE: usize = 48;

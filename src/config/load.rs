@@ -3,10 +3,11 @@
 //! serde stops at the first error. So what is wrong is taken out of the tree, and the rest is read again, until nothing new
 //! comes: each round finds one more error, and what depends on something taken out is not blamed for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::compile;
 use super::problem::{Problems, Report};
@@ -23,18 +24,50 @@ pub struct Loaded {
     path: PathBuf,
     text: String,
     tree: Option<Node>,
+    files: Files,
 }
+
+/// Files held in memory, by the paths that the configuration has for them.
+pub type Files = BTreeMap<PathBuf, Arc<[u8]>>;
 
 impl Loaded {
     /// A configuration that does not come from a file, such as one made from a cluster's objects. Relative paths in it are
     /// relative to the working directory; `name` stands for the file in problems.
+    ///
+    /// See [`Loaded::with_files`] for certificates and keys that are in no file either.
     pub fn from_file(file: File, name: &str) -> Self {
         let declared = Declared {
             listeners: Names::of(file.listeners.iter().map(|listener| listener.name.to_string())),
             backends: Names::of(file.backends.keys().map(ToString::to_string)),
             releases: Names::of(file.releases.keys().map(ToString::to_string)),
         };
-        Self { file, declared, path: name.into(), text: String::new(), tree: None }
+        Self { file, declared, path: name.into(), text: String::new(), tree: None, files: Files::new() }
+    }
+
+    /// Holds `files` in memory: a path in the configuration that is one of theirs, letter by letter, is read from here, and
+    /// all others from the disk.
+    #[must_use]
+    pub fn with_files(self, files: Files) -> Self {
+        Self { files, ..self }
+    }
+
+    /// What is in a file that the configuration names.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Arc<[u8]>> {
+        match self.files.get(path) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => fs::read(self.resolve(path)).map(Arc::from),
+        }
+    }
+
+    /// As [`Loaded::read`], for text.
+    pub(super) fn read_text(&self, path: &Path) -> io::Result<String> {
+        let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+        String::from_utf8(self.read(path)?.to_vec()).map_err(not_text)
+    }
+
+    /// Whether a file that the configuration names is on the disk, to be watched there.
+    pub(super) fn is_on_disk(&self, path: &Path) -> bool {
+        !self.files.contains_key(path)
     }
 
     /// The file, as it was given.
@@ -123,8 +156,7 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 pub fn parse(path: &Path, text: String) -> Result<Loaded, Problems> {
     let mut report = Report::default();
     let root = tree::read(&text, &mut report).or_else(|| recover(&text, &mut report));
-    let mut loaded =
-        Loaded { file: File::default(), declared: Declared::default(), path: path.to_owned(), text, tree: root };
+    let mut loaded = Loaded { path: path.to_owned(), text, tree: root, ..Loaded::from_file(File::default(), "") };
     let Some(mut root) = loaded.tree.take() else {
         if !report.has_errors() {
             return Err(Problems::of_file(&path.to_string_lossy(), "the file is empty".to_owned(), Some(EMPTY)));

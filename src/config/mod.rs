@@ -7,7 +7,9 @@ mod compile;
 pub mod defaults;
 mod effective;
 mod load;
+mod preset;
 mod problem;
+mod redact;
 pub mod schema;
 mod suggest;
 mod tree;
@@ -15,7 +17,7 @@ pub mod watch;
 
 pub use compile::{Admin, Compiled, Resolved, admin, compile, hosts, workers};
 pub use effective::{Effective, Entry, Origin, effective, in_force};
-pub use load::{Loaded, load, parse};
+pub use load::{Files, Loaded, load, parse};
 pub use problem::{Place, Problem, Problems, Severity};
 
 /// The JSON schema of the file, for editors: `# yaml-language-server: $schema=weir.schema.json`.

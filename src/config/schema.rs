@@ -20,15 +20,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::Name;
 
-pub use analysis::{Analysis, Comparison, Failures, LatencyComparison, Line, OnNoEvidence};
-pub use backends::{Backend, BackendTimeouts, BackendTls, Balancer, HealthCheck, Outlier, Protocol};
+pub use analysis::{Analysis, Comparison, Failures, LatencyComparison, Line, OnNoEvidence, OnSuspicion, Preset, Risk};
+pub use backends::{
+    Backend, BackendTimeouts, BackendTls, Balancer, HealthCheck, Outlier, Protocol, Queue, SubjectAltName,
+};
 pub use proxy::{AccessLog, AccessLogFormat, Admin, ClientTimeouts, Limits, Proxy};
 pub use releases::{
-    Affinity, Check, ClientIpAffinity, CookieAffinity, FullStep, Override, PrometheusCheck, Release, Step, WebhookCheck,
+    Affinity, Check, ClientIpAffinity, CookieAffinity, FullStep, HoldBack, Override, PrometheusCheck, Release, Step,
+    WebhookCheck,
 };
 pub use routes::{
-    Filters, HeaderChanges, Match, Mirror, PathMatch, PathMatchKind, PathRewrite, Redirect, Retry, Rewrite, Route,
-    ValueMatch, ValueMatchKind, WeightedBackend,
+    BackendFilters, Cors, Filters, HeaderChanges, Match, Mirror, PathMatch, PathMatchKind, PathRewrite, Redirect,
+    Retry, Rewrite, Route, ValueMatch, ValueMatchKind, WeightedBackend,
 };
 
 /// A whole configuration file. Keys that begin with `x-` are left alone: a place for anchors.
@@ -66,6 +69,13 @@ pub struct Listener {
     #[serde(deserialize_with = "read::address")]
     #[schemars(with = "String")]
     pub address: SocketAddr,
+    /// Which hosts: `shop.example.com` or `*.example.com` (one or more labels). Listeners with different hosts may share one
+    /// address, either all with `tls` or none: a request then belongs to the one with the most specific host that fits, and
+    /// is served by its routes alone. Default: any.
+    pub host: Option<String>,
+    /// The port that clients connect to, where something in between maps it to another. Redirects lead there. Default:
+    /// the address's own.
+    pub public_port: Option<u16>,
     /// Serve HTTPS here. Without it: plain HTTP/1.1 and HTTP/2 with prior knowledge.
     pub tls: Option<ListenerTls>,
     /// Proxies in front of weir whose X-Forwarded-* fields are believed. Default: none.
@@ -84,6 +94,30 @@ pub struct ListenerTls {
     /// The oldest version of TLS to accept. Default: `1.2`.
     #[serde(default)]
     pub min_version: TlsVersion,
+    /// Ask clients for certificates. Default: nobody is asked.
+    pub client_certificates: Option<ClientCertificates>,
+}
+
+/// Who may connect to a listener.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientCertificates {
+    /// A PEM file of the authorities that clients' certificates must be of.
+    pub ca: PathBuf,
+    /// What becomes of clients without a good certificate. Default: `required`.
+    #[serde(default)]
+    pub mode: ClientCertificateMode,
+}
+
+/// What becomes of clients without a good certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ClientCertificateMode {
+    /// They are refused.
+    #[default]
+    Required,
+    /// They are let in, whatever they show.
+    Optional,
 }
 
 /// A certificate chain and its private key, in PEM files. The files are watched, and read again when they change.

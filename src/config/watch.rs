@@ -22,7 +22,7 @@ use super::schema::File;
 
 /// The files that a configuration depends on: itself, certificates, keys, authorities, secrets.
 pub fn files(loaded: &Loaded) -> BTreeSet<PathBuf> {
-    let named = named(&loaded.file).into_iter().map(|path| loaded.resolve(path));
+    let named = named(&loaded.file).into_iter().filter(|path| loaded.is_on_disk(path)).map(|path| loaded.resolve(path));
     named.chain([loaded.path().to_owned()]).collect()
 }
 
@@ -34,6 +34,8 @@ fn named(file: &File) -> Vec<&Path> {
         paths.extend([pair.certificate.as_path(), pair.key.as_path()]);
     }
     paths.extend(backends().flat_map(|tls| tls.ca.as_deref()));
+    let listeners = file.listeners.iter().flat_map(|listener| &listener.tls);
+    paths.extend(listeners.flat_map(|tls| &tls.client_certificates).map(|clients| clients.ca.as_path()));
     let overrides = file.releases.values().flat_map(|release| &release.overrides);
     paths.extend(overrides.flat_map(|one| one.value_file.as_deref()));
     paths
@@ -143,7 +145,7 @@ fn directories(file: &Path) -> Vec<PathBuf> {
 }
 
 /// What tells one content from another; `None` when there is nothing to read.
-pub(super) fn digest(path: &Path) -> Option<u128> {
+fn digest(path: &Path) -> Option<u128> {
     let mut file = fs::File::open(path).ok()?;
     let mut hash = Xxh3::new();
     let mut buffer = [0; 8192];

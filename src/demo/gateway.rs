@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::cast;
-use crate::app::{self, Options, Running};
+use crate::app::{self, Options, Running, Source};
 use crate::engine::{JournalEntry, ReleaseStatus};
 
 /// A running weir.
@@ -21,7 +21,7 @@ impl Gateway {
     pub(crate) async fn start(folder: &Path, configuration: &str) -> anyhow::Result<Self> {
         let config = folder.join("weir.yaml");
         std::fs::write(&config, configuration).context("cannot write the demo's configuration")?;
-        let running = app::start(Options { config, state_dir: folder.join("state") }).await?;
+        let running = app::start(Options { source: Source::File(config), state_dir: folder.join("state") }).await?;
         let web = running.listeners.first().context("weir has no listener")?.1;
         Ok(Self { running, web })
     }

@@ -1,7 +1,7 @@
 //! How the rest of weir talks to the engine.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -35,6 +35,10 @@ pub(super) enum Request {
     },
     /// There is another snapshot.
     Reloaded { reply: oneshot::Sender<()> },
+    /// A decision is kept for all engines.
+    Adopt { entry: Box<JournalEntry> },
+    /// There is another engine's trace of an attempt.
+    Inherit { release: Name, rollout: String, attempt: u32, trace: PathBuf },
 }
 
 /// Why a command was not carried out.
@@ -112,6 +116,22 @@ impl Control {
             // An engine that ends instead of answering has nothing to go by.
             let _ = answer.await;
         }
+    }
+
+    /// Goes by `entry`, which a [`super::Ledger`] keeps for all engines. The one in force already changes nothing.
+    pub async fn adopt(&self, entry: JournalEntry) {
+        // An engine that has ended goes by nothing.
+        let _ = self.requests.send(Request::Adopt { entry: Box::new(entry) }).await;
+    }
+
+    /// Takes in another engine's `trace` of an attempt that this one took up late; the file is the engine's from then on.
+    pub async fn inherit(&self, release: Name, rollout: String, attempt: u32, trace: PathBuf) {
+        let _ = self.requests.send(Request::Inherit { release, rollout, attempt, trace }).await;
+    }
+
+    /// The folder of traces.
+    pub fn traces(&self) -> &Path {
+        &self.traces
     }
 
     /// The decisions about `release`, or about all of them, the oldest first; those of earlier processes too.

@@ -1,6 +1,7 @@
 //! The loop.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,17 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::checks::{Answer, ask};
+use super::checks::{Answer, Attempt, ask};
 use super::control::{CommandError, Control, Desk, Request};
 use super::journal::Journal;
+use super::ledger::Ledger;
 use super::status::status;
+use super::trace_file;
 use super::tracked::Tracked;
 use super::{JournalEntry, ReleaseStatus, StateDir, StateError};
 use crate::analysis::Verdict;
 use crate::clock::Clock;
+use crate::failures::Failures;
 use crate::rollout::{self, Command, Input, Phase, Transition, permits};
 use crate::snapshot::{Current, Release, Snapshot};
 use crate::types::{Name, Timestamp};
@@ -28,6 +32,8 @@ pub struct Engine {
     clock: Watch,
     failed: Arc<Notify>,
     journal: Journal,
+    /// With other engines that drive the same releases.
+    ledger: Option<Arc<dyn Ledger>>,
     desk: Desk,
     tracked: BTreeMap<Name, Tracked>,
     pub(super) asks: JoinSet<Answer>,
@@ -52,7 +58,14 @@ impl Engine {
         let (control, desk) = Control::new(journal.past().clone(), dir.traces());
         let looks = Looks { last: Instant::now(), due: None };
         let (tracked, asks) = (BTreeMap::new(), JoinSet::new());
-        Ok((Self { dir, clock: Watch(clock), failed, journal, desk, tracked, asks, looks }, control))
+        let ledger = None;
+        Ok((Self { dir, clock: Watch(clock), failed, journal, ledger, desk, tracked, asks, looks }, control))
+    }
+
+    /// The same, as one of several engines that drive the same releases.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Arc<dyn Ledger>) -> Self {
+        Self { ledger: Some(ledger), ..self }
     }
 
     /// Goes by `snapshot`: puts the weight of every release in force, as the journal has it; begins rollouts that it does not
@@ -70,14 +83,14 @@ impl Engine {
                 self.tracked.insert(name, tracked);
             }
         }
-        for release in snapshot.releases.values() {
+        for release in snapshot.releases.values().filter(|release| release.follows.is_none()) {
             match self.tracked.get_mut(&release.name) {
                 Some(tracked) if Arc::ptr_eq(&tracked.release, release) => {}
                 Some(tracked) => tracked.update(release.clone(), now),
                 None => self.take_up(release, now),
             }
-            self.fit(&release.name, now);
         }
+        self.fit(now);
         self.publish();
     }
 
@@ -108,9 +121,9 @@ impl Engine {
     pub(super) fn second(&mut self) {
         let now = self.clock.now();
         self.journal.settle();
+        self.fit(now);
         let names: Vec<Name> = self.tracked.keys().cloned().collect();
         for name in names {
-            self.fit(&name, now);
             if let Some(tracked) = self.tracked.get_mut(&name) {
                 tracked.close_tick(now);
             }
@@ -154,6 +167,10 @@ impl Engine {
                 self.restore(&current.load_full());
                 let _ = reply.send(());
             }
+            Request::Adopt { entry } => self.adopt(*entry),
+            Request::Inherit { release, rollout, attempt, trace } => {
+                self.inherit(&release, &(rollout, attempt), &trace)
+            }
         }
     }
 }
@@ -161,10 +178,10 @@ impl Engine {
 /// What becomes of a decision.
 impl Engine {
     fn decide(&mut self, name: &Name, now: Timestamp) {
-        if let Some(tracked) = self.tracked.get(name).filter(|tracked| tracked.is_judged()) {
-            let transition = tracked.decide(now, None);
+        let judged = self.tracked.get(name).filter(|tracked| tracked.is_judged());
+        if let Some(entry) = judged.and_then(|tracked| entry(tracked, tracked.decide(now, None), now)) {
             // What cannot be journaled is decided again in a second.
-            let _ = self.carry_out(name, transition, now);
+            let _ = self.carry_out(entry, now);
         }
     }
 
@@ -175,9 +192,42 @@ impl Engine {
         let name = name.clone();
         permits(&tracked.state, command).map_err(|refusal| CommandError::Refused { release: name.clone(), refusal })?;
         tracked.close_tick(now);
-        let transition = tracked.decide(now, Some(Input::Command { command, by }));
-        self.carry_out(&name, transition, now).map_err(CommandError::Journal)?;
+        if let Some(entry) = entry(tracked, tracked.decide(now, Some(Input::Command { command, by })), now) {
+            self.carry_out(entry, now).map_err(CommandError::Journal)?;
+        }
         self.status_of(&name, now).ok_or_else(unknown)
+    }
+
+    /// Goes by a decision that is kept for all engines. One's own conviction stands until somebody tries again.
+    pub(super) fn adopt(&mut self, entry: JournalEntry) {
+        let now = self.clock.now();
+        let Some(tracked) = self.tracked.get_mut(&entry.release) else { return };
+        let (ours, theirs) = (&tracked.state, &entry.state);
+        let convicted = tracked.last.is_some() && ours.phase == Phase::Aborted && ours.attempt == theirs.attempt;
+        let other = theirs.rollout != tracked.release.spec.rollout;
+        if other || (convicted && theirs.phase != Phase::Promoted) {
+            return;
+        }
+        if tracked.last.as_ref() == Some(&entry) {
+            return tracked.release.live.set_weight(entry.state.weight);
+        }
+        self.journal.note(entry.clone());
+        self.stand(vec![entry], now);
+        self.publish();
+    }
+
+    /// Takes in what another engine has seen of `attempt`, if it is still the present one.
+    pub(super) fn inherit(&mut self, release: &Name, attempt: &Attempt, trace: &Path) {
+        let now = self.clock.now();
+        if let Some(tracked) = self.tracked.get_mut(release).filter(|tracked| tracked.attempt() == *attempt) {
+            match tracked.inherit(trace, now) {
+                Ok(()) => tracing::info!(%release, "went by what another replica has seen of this rollout"),
+                Err(error) => tracing::warn!(%release, %error, "another replica's evidence cannot be used"),
+            }
+        }
+        // It is there still when it was of no use.
+        let _ = std::fs::remove_file(trace);
+        self.publish();
     }
 
     /// Takes up a release: from the journal, or from the beginning.
@@ -185,7 +235,10 @@ impl Engine {
         let traces = self.dir.traces();
         let tracked = match self.journal.past().last(&release.name, &release.spec.rollout) {
             Some(last) => {
-                release.live.set_weight(last.state.weight);
+                // With a ledger others may have decided since: nothing rises before it has its say.
+                if self.ledger.is_none() {
+                    release.live.set_weight(last.state.weight);
+                }
                 Tracked::resume(release.clone(), last, &traces, now)
             }
             None => Tracked::idle(release.clone(), rollout::start(&release.spec, now).state, now),
@@ -198,35 +251,59 @@ impl Engine {
         }
     }
 
-    /// Begins what has not begun, and fits the rest to its configuration.
-    fn fit(&mut self, name: &Name, now: Timestamp) {
-        if let Some(transition) = self.tracked.get(name).map(|tracked| tracked.fit(now)) {
+    /// Begins what has not begun, and fits the rest to its configuration. What must be on disk first goes there together: a
+    /// thousand releases that begin wait for it once.
+    fn fit(&mut self, now: Timestamp) {
+        let fits = self.tracked.values().filter_map(|tracked| entry(tracked, tracked.fit(now), now));
+        let (patient, other): (Vec<_>, Vec<_>) =
+            fits.partition(|entry| self.ledger.is_none() && !self.is_urgent(entry));
+        for entry in other {
             // What cannot be journaled is tried again in a second.
-            let _ = self.carry_out(name, transition, now);
+            let _ = self.carry_out(entry, now);
+        }
+        if !patient.is_empty() && self.journal.commit(&patient).is_ok() {
+            self.stand(patient, now);
         }
     }
 
-    /// Journals a transition and puts its weight in force: in this order, but for a weight that falls. That one does not wait
-    /// for the disk: it is written, put in force, and then made durable, and what cannot be written is written later.
-    fn carry_out(&mut self, name: &Name, transition: Transition, now: Timestamp) -> Result<(), String> {
-        let (Some(tracked), Some(reason)) = (self.tracked.get_mut(name), transition.reason) else { return Ok(()) };
-        let (release, state) = (&tracked.release, transition.state);
-        let from = release.live.weight();
-        let report = tracked.evidence.report.clone();
-        let message = rollout::decision(&tracked.scene(), from, &reason, &state, &report);
-        let (stable, canary) = (release.stable.name.clone(), release.canary.name.clone());
-        let entry =
-            JournalEntry { time: now, release: name.clone(), stable, canary, reason, from, state, report, message };
-        let cautious = matches!(entry.state.phase, Phase::Paused | Phase::Aborted) && entry.state.weight == from;
-        if entry.state.weight < from || (cautious && tracked.last.is_some()) {
+    /// Whether a decision does not wait for the disk: a weight that falls, and what keeps it from rising.
+    fn is_urgent(&self, entry: &JournalEntry) -> bool {
+        let cautious = matches!(entry.state.phase, Phase::Paused | Phase::Aborted) && entry.state.weight == entry.from;
+        let has_begun = self.tracked.get(&entry.release).is_some_and(|tracked| tracked.last.is_some());
+        entry.state.weight < entry.from || (cautious && has_begun)
+    }
+
+    /// Journals a decision and puts its weight in force: in this order, but for an urgent one. That is written, put in force,
+    /// and then made durable, and what cannot be written is written later.
+    fn carry_out(&mut self, entry: JournalEntry, now: Timestamp) -> Result<(), String> {
+        if self.is_urgent(&entry) {
             self.journal.note(entry.clone());
-        } else if let Err(error) = self.journal.commit(&entry) {
+            if let Some(ledger) = &self.ledger {
+                ledger.note(&entry);
+            }
+        } else if let Some(ledger) = &self.ledger {
+            if let Some(tracked) = self.tracked.get_mut(&entry.release) {
+                tracked.proposed.get_or_insert(now);
+            }
+            return ledger.propose(&entry);
+        } else if let Err(error) = self.journal.commit(std::slice::from_ref(&entry)) {
             return Err(format!("it cannot be journaled: {error}"));
         }
-        tracing::info!(release = %name, reason = entry.reason.label(), from = %from, to = %entry.state.weight, "{}", entry.message);
-        tracked.stand(entry, &self.dir.traces(), now);
+        self.stand(vec![entry], now);
         self.journal.settle();
         Ok(())
+    }
+
+    /// Puts decisions in force. Whose attempt begins with it gives up its oldest traces.
+    fn stand(&mut self, entries: Vec<JournalEntry>, now: Timestamp) {
+        let traces = self.dir.traces();
+        let mut begun = Vec::new();
+        for entry in entries {
+            tracing::info!(release = %entry.release, reason = entry.reason.label(), from = %entry.from, to = %entry.state.weight, "{}", entry.message);
+            let tracked = self.tracked.get_mut(&entry.release);
+            begun.extend(tracked.and_then(|tracked| tracked.stand(entry, &traces, now)));
+        }
+        trace_file::prune(&traces, &begun);
     }
 }
 
@@ -265,6 +342,29 @@ impl Engine {
         let statuses = self.tracked.values().map(|tracked| status(tracked, now, trouble)).collect();
         self.desk.statuses.send_replace(Arc::new(statuses));
     }
+}
+
+/// What the journal says of a transition; nothing of one without a reason.
+fn entry(tracked: &Tracked, transition: Transition, now: Timestamp) -> Option<JournalEntry> {
+    let (reason, state) = (transition.reason?, transition.state);
+    let release = &tracked.release;
+    let (from, report) = (release.live.weight(), tracked.evidence.report.clone());
+    let message = rollout::decision(&tracked.scene(), from, &reason, &state, &report);
+    let (stable, canary) = (release.stable.name.clone(), release.canary.name.clone());
+    let again = state.attempt != tracked.state.attempt;
+    let failures = if again { Failures::default() } else { tracked.failures() };
+    Some(JournalEntry {
+        time: now,
+        release: release.name.clone(),
+        stable,
+        canary,
+        reason,
+        from,
+        state,
+        report,
+        failures,
+        message,
+    })
 }
 
 /// A clock that can be shown.

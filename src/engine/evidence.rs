@@ -1,6 +1,6 @@
 //! What is known of one attempt: the judge, its last word, and the sums of what it was shown. Pure.
 
-use crate::analysis::trace::{Header, Meta, Routing};
+use crate::analysis::trace::{Header, HoldBack, Meta, Routing};
 use crate::analysis::{Judge, Report, Tick};
 use crate::snapshot::Release;
 use crate::stats::Tally;
@@ -71,6 +71,10 @@ pub(super) fn header(release: &Release, started: Timestamp) -> Header {
         start: started.as_secs(),
         le_ms: release.bounds.clone(),
         stages: release.spec.steps.iter().map(|step| step.weight.fraction()).collect(),
+        hold_back: release
+            .spec
+            .hold_back
+            .map(|hold_back| HoldBack { weight: hold_back.weight.fraction(), s: hold_back.time.as_secs() }),
         judge_latency: release.judge_latency,
         ..Meta::default()
     };

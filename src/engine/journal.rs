@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StateError;
 use crate::analysis::Report;
+use crate::failures::Failures;
 use crate::rollout::{Reason, State};
 use crate::types::{Name, Ratio, Timestamp};
 
@@ -33,6 +34,9 @@ pub struct JournalEntry {
     pub state: State,
     /// What the judge knew.
     pub report: Report,
+    /// What failed until then in this attempt.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failures: Failures,
     /// The same in one plain sentence.
     pub message: String,
 }
@@ -106,18 +110,19 @@ impl Journal {
         self.trouble.as_deref()
     }
 
-    /// Makes `entry` durable, behind everything that is not yet: for decisions that must not be carried out otherwise.
+    /// Makes `entries` durable, behind everything that is not yet: for decisions that must not be carried out otherwise. All
+    /// of them wait for the disk once.
     ///
     /// # Errors
-    /// Nothing of it is kept then.
-    pub(super) fn commit(&mut self, entry: &JournalEntry) -> io::Result<()> {
+    /// Nothing of them is kept then.
+    pub(super) fn commit(&mut self, entries: &[JournalEntry]) -> io::Result<()> {
         let done = self.save_unsaved().and_then(|()| {
             let whole = (self.length, self.torn);
-            let done = self.append(entry).and_then(|()| self.sync());
+            let done = entries.iter().try_for_each(|entry| self.append(entry)).and_then(|()| self.sync());
             done.inspect_err(|_| self.cut(whole))
         });
         self.note_trouble(done.as_ref().err());
-        done.map(|()| self.past.push(entry.clone()))
+        done.map(|()| entries.iter().for_each(|entry| self.past.push(entry.clone())))
     }
 
     /// Takes `entry` of a decision that is carried out in any case: written now, durable after [`Journal::settle`]. What

@@ -1,12 +1,34 @@
 //! From counters that only grow to the ticks of one rollout. Pure.
 
-use crate::analysis::Tick;
+use super::evidence::routing;
 use crate::analysis::trace::Routing;
+use crate::analysis::{RouteTally, Tick};
+use crate::snapshot::Release;
 use crate::stats::Tally;
-use crate::types::{Ratio, Timestamp};
+use crate::types::{Ratio, Side, Timestamp};
 
-/// A reading of both sides' counters: stable, canary.
-pub(super) type Reading = (Tally, Tally);
+/// A reading of a release's counters.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// Stable, canary.
+    pub(super) sides: (Tally, Tally),
+    /// By route, where routes are told apart.
+    pub(super) routes: Vec<RouteTally>,
+}
+
+impl Reading {
+    /// What `release` has counted so far. With affinity a client's first failure says nothing of a route: none are read.
+    pub(super) fn of(release: &Release) -> Self {
+        let told_apart = if routing(release) == Routing::Request { &release.routes[..] } else { &[] };
+        let read = |route: &std::sync::Arc<crate::snapshot::RouteLive>| RouteTally {
+            route: route.name.to_string(),
+            stable: route.side(Side::Stable).read(),
+            canary: route.side(Side::Canary).read(),
+        };
+        let routes = told_apart.iter().map(read).collect();
+        Self { sides: release.live.read(), routes }
+    }
+}
 
 /// What of the counters has been put into ticks, and when the next tick begins.
 ///
@@ -38,19 +60,47 @@ impl Meter {
         Tick {
             t: second.max(earliest),
             weight,
-            stable: consistent(reading.0.since(&self.taken.0), routing),
-            canary: consistent(reading.1.since(&self.taken.1), routing),
-            routes: Vec::new(),
+            stable: consistent(reading.sides.0.since(&self.taken.sides.0), routing),
+            canary: consistent(reading.sides.1.since(&self.taken.sides.1), routing),
+            routes: reading.routes.iter().map(|route| self.since(route)).collect(),
         }
     }
 
     /// Ends the open tick with what `tick` took, and opens the next one.
     pub(super) fn close(&mut self, tick: &Tick, now: Timestamp) {
-        self.taken.0 += &tick.stable;
-        self.taken.1 += &tick.canary;
+        self.taken.sides.0 += &tick.stable;
+        self.taken.sides.1 += &tick.canary;
+        for route in &tick.routes {
+            let taken = match self.taken.routes.iter_mut().find(|taken| taken.route == route.route) {
+                Some(taken) => taken,
+                None => {
+                    self.taken.routes.push(RouteTally { route: route.route.clone(), ..RouteTally::default() });
+                    self.taken.routes.last_mut().expect("it was put there above")
+                }
+            };
+            taken.stable = (taken.stable.0 + route.stable.0, taken.stable.1 + route.stable.1);
+            taken.canary = (taken.canary.0 + route.canary.0, taken.canary.1 + route.canary.1);
+        }
         self.opened = now;
         if tick.stable.requests > 0 || tick.canary.requests > 0 {
             self.last = Some((tick.t, tick.weight));
+        }
+    }
+}
+
+impl Meter {
+    /// What came of a route since the last tick. An error whose request is not there yet stays for the next one.
+    fn since(&self, route: &RouteTally) -> RouteTally {
+        let zero = RouteTally::default();
+        let taken = self.taken.routes.iter().find(|taken| taken.route == route.route).unwrap_or(&zero);
+        let new = |now: (u64, u64), before: (u64, u64)| {
+            let requests = now.0.saturating_sub(before.0);
+            (requests, now.1.saturating_sub(before.1).min(requests))
+        };
+        RouteTally {
+            route: route.route.clone(),
+            stable: new(route.stable, taken.stable),
+            canary: new(route.canary, taken.canary),
         }
     }
 }

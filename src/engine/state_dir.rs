@@ -5,6 +5,9 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use crate::rollout::State;
+use crate::types::Name;
+
 /// Why the state directory is no use.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -78,6 +81,11 @@ impl StateDir {
     pub fn traces(&self) -> PathBuf {
         self.path.join(TRACES)
     }
+}
+
+/// Where the trace of the attempt `state` of `release` is, in the state directory `folder`; nothing says that it exists.
+pub fn trace_path(folder: &Path, release: &Name, state: &State) -> PathBuf {
+    folder.join(TRACES).join(super::trace_file::name(release, state))
 }
 
 fn lock(folder: &Path) -> Result<File, StateError> {

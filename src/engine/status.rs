@@ -9,7 +9,8 @@ use super::tracked::Tracked;
 use crate::analysis::Report;
 use crate::balancer::is_available;
 use crate::clock::uptime;
-use crate::rollout::{CheckResult, Phase, present};
+use crate::failures::Failures;
+use crate::rollout::{CheckResult, Phase, eta, present};
 use crate::stats::{Bounds, Tally};
 use crate::types::{Name, Ratio, Side, Span, Timestamp};
 
@@ -41,8 +42,18 @@ pub struct ReleaseStatus {
     pub canary: SideStatus,
     /// What the judge says.
     pub report: Report,
+    /// How long until the rollout is expected to move by itself; `None` where that cannot be foreseen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Span>,
+    /// What failed in this attempt, as far as this weir saw it.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failures: Failures,
     /// The further checks.
     pub checks: Vec<CheckResult>,
+    /// Whether there may be evidence of the attempt that this engine has not: it took it up late. See
+    /// [`super::Control::inherit`].
+    #[serde(skip)]
+    pub late: bool,
 }
 
 /// One version of a release as people see it.
@@ -70,6 +81,7 @@ pub struct SideStatus {
 /// `tracked` as people see it at `now`. `trouble`: why no decision can be journaled at present.
 pub(super) fn status(tracked: &Tracked, now: Timestamp, trouble: Option<&str>) -> ReleaseStatus {
     let (release, state) = (&tracked.release, &tracked.state);
+    let checks = tracked.checks.results();
     ReleaseStatus {
         name: release.name.clone(),
         phase: state.phase,
@@ -83,7 +95,10 @@ pub(super) fn status(tracked: &Tracked, now: Timestamp, trouble: Option<&str>) -
         stable: side(tracked, Side::Stable),
         canary: side(tracked, Side::Canary),
         report: tracked.evidence.report.clone(),
-        checks: tracked.checks.results(),
+        eta: eta(&tracked.scene(), state, &tracked.evidence.report, &checks, now),
+        failures: tracked.failures(),
+        checks,
+        late: tracked.late,
     }
 }
 

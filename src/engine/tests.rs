@@ -11,7 +11,7 @@ use crate::analysis::trace::Reader;
 use crate::analysis::{Judge, Policy, Report, Tick};
 use crate::clock::ManualClock;
 use crate::outcome::FailurePolicy;
-use crate::rollout::{Command, OnNoEvidence, Spec, State, Step};
+use crate::rollout::{Command, HoldBack, OnNoEvidence, OnSuspicion, Spec, State, Step};
 use crate::route::Router;
 use crate::snapshot::{Affinity, ClientPolicy, Current, Leaves, Release, ReleaseLive, Snapshot};
 use crate::types::{Name, Ratio, Side, Timestamp};
@@ -32,6 +32,7 @@ pub(super) fn plain(percent: u32) -> Step {
 pub(super) struct Wish {
     pub(super) canary: &'static str,
     pub(super) steps: Vec<Step>,
+    pub(super) hold_back: Option<HoldBack>,
     pub(super) policy: Policy,
     pub(super) affinity: Option<Affinity>,
     pub(super) checks: Vec<crate::snapshot::Check>,
@@ -41,7 +42,8 @@ impl Default for Wish {
     /// 5% and 50%, decided within seconds.
     fn default() -> Self {
         let policy = Policy { warmup_s: 2.0, min_promote_s: 5.0, ..Policy::default() };
-        Self { canary: "shop-v2", steps: vec![plain(5), plain(50)], policy, affinity: None, checks: Vec::new() }
+        let steps = vec![plain(5), plain(50)];
+        Self { canary: "shop-v2", steps, hold_back: None, policy, affinity: None, checks: Vec::new() }
     }
 }
 
@@ -54,16 +56,24 @@ impl Wish {
         let rollout = format!("shop-v1>{}#", self.canary);
         Release {
             name: name("shop"),
+            follows: None,
             stable: version("shop-v1"),
             canary: version(self.canary),
             affinity: self.affinity.clone(),
             overrides: Vec::new(),
             failures: FailurePolicy::new([500..=599], []),
             bounds: Default::default(),
-            spec: Spec { rollout: rollout.clone(), steps: self.steps.clone(), on_no_evidence: OnNoEvidence::Hold },
+            spec: Spec {
+                rollout: rollout.clone(),
+                steps: self.steps.clone(),
+                on_no_evidence: OnNoEvidence::Hold,
+                on_suspicion: OnSuspicion::Hold,
+                hold_back: self.hold_back,
+            },
             policy: self.policy.clone(),
             judge_latency: true,
             checks: self.checks.clone(),
+            routes: Vec::new(),
             live: leaves.release(&name("shop"), &rollout),
         }
     }
@@ -113,16 +123,22 @@ pub(super) struct Bench {
     pub(super) leaves: Leaves,
     pub(super) wish: Wish,
     pub(super) engine: Option<Engine>,
+    pub(super) ledger: Option<Arc<dyn Ledger>>,
     control: Option<Control>,
     dice: fastrand::Rng,
 }
 
 impl Bench {
     pub(super) fn new(wish: Wish) -> Self {
+        Self::with_ledger(wish, None)
+    }
+
+    /// One of several weirs that drive the same release.
+    pub(super) fn with_ledger(wish: Wish, ledger: Option<Arc<dyn Ledger>>) -> Self {
         let dir = Arc::new(TempDir::new().expect("a folder"));
         let clock = Arc::new(ManualClock::at(START));
         let (leaves, dice) = (Leaves::new(2), fastrand::Rng::with_seed(7));
-        let mut bench = Self { dir, clock, leaves, wish, engine: None, control: None, dice };
+        let mut bench = Self { dir, clock, leaves, wish, engine: None, ledger, control: None, dice };
         bench.start();
         bench
     }
@@ -132,6 +148,9 @@ impl Bench {
         let dir = StateDir::open(self.dir.path()).expect("the state directory is good");
         let opened = Engine::open(dir, self.clock.clone(), self.leaves.failed.clone());
         let (mut engine, control) = opened.expect("the journal is good");
+        if let Some(ledger) = self.ledger.clone() {
+            engine = engine.with_ledger(ledger);
+        }
         engine.restore(&snapshot([self.wish.release(&self.leaves)]));
         (self.engine, self.control) = (Some(engine), Some(control));
     }

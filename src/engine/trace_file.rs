@@ -2,6 +2,7 @@
 //!
 //! A trace that cannot be written costs replay, and a restart its evidence, but never the rollout: that goes on, loudly.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::clients_file;
 use super::evidence::{Evidence, compatible};
 use crate::analysis::Tick;
 use crate::analysis::trace::{Header, Reader, TraceError, write_header, write_tick};
@@ -89,6 +91,26 @@ impl TraceFile {
         }
         let evidence = Evidence::none(&header);
         (Self::begin(path, header), evidence)
+    }
+
+    /// The evidence of the trace at `from`, which another engine wrote of the same attempt.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none of this attempt judged alike.
+    pub(super) fn evidence_at(&self, from: &Path) -> Result<Evidence, TraceError> {
+        let mut evidence = Evidence::none(&self.header);
+        match Self::read(from, &self.header, &mut evidence)? {
+            Found::Same(..) => Ok(evidence),
+            Found::OtherPolicy | Found::OtherEvidence => {
+                Err(TraceError::Io(io::Error::other("it is judged otherwise")))
+            }
+        }
+    }
+
+    /// Goes on with the trace at `from` in place of its own.
+    pub(super) fn replace_by(self, from: &Path) -> io::Result<(Self, Evidence)> {
+        fs::rename(from, &self.path)?;
+        Ok(Self::resume(self.path, self.header))
     }
 
     /// How the attempt is judged.
@@ -205,25 +227,34 @@ pub(super) fn name(release: &Name, state: &State) -> String {
     format!("{}-{:016x}-{}.csv", stem(release), xxh3_64(state.rollout.as_bytes()), state.attempt)
 }
 
-/// Removes the oldest traces of `release` beyond the last [`KEPT`]; `current` stays whatever its age.
-pub(super) fn prune(folder: &Path, release: &Name, current: &Path) {
-    let stem = stem(release);
-    let mut traces: Vec<(SystemTime, PathBuf)> = match fs::read_dir(folder) {
-        Ok(entries) => entries
-            .flatten()
-            .filter(|entry| is_of(&stem, &entry.file_name().to_string_lossy()) && entry.path() != current)
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            .collect(),
-        Err(error) => {
-            tracing::warn!(path = %folder.display(), %error, "cannot look for old traces");
-            return;
-        }
+/// Removes the oldest traces of the releases of `current` beyond the last [`KEPT`] of each; `current` itself stays whatever its
+/// age. The folder is read once.
+pub(super) fn prune(folder: &Path, current: &[PathBuf]) {
+    let stem_at = |path: &Path| Some(stem_of(path.file_name()?.to_str()?)?.to_owned());
+    let mut traces: HashMap<String, Vec<(SystemTime, PathBuf)>> =
+        current.iter().filter_map(|path| Some((stem_at(path)?, Vec::new()))).collect();
+    if traces.is_empty() {
+        return;
+    }
+    let current: HashSet<&Path> = current.iter().map(PathBuf::as_path).collect();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return tracing::warn!(path = %folder.display(), %error, "cannot look for old traces"),
     };
-    traces.sort();
-    let surplus = traces.len().saturating_sub(KEPT - 1);
-    for (_, path) in &traces[..surplus] {
-        if let Err(error) = fs::remove_file(path) {
-            tracing::warn!(path = %path.display(), %error, "cannot remove an old trace");
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| !current.contains(path.as_path())) {
+        let of_release = stem_at(&path).and_then(|stem| traces.get_mut(&stem));
+        if let (Some(of_release), Ok(modified)) = (of_release, path.metadata().and_then(|data| data.modified())) {
+            of_release.push((modified, path));
+        }
+    }
+    for mut of_release in traces.into_values() {
+        of_release.sort();
+        of_release.truncate(of_release.len().saturating_sub(KEPT - 1));
+        for (_, path) in of_release {
+            if let Err(error) = fs::remove_file(&path) {
+                tracing::warn!(path = %path.display(), %error, "cannot remove an old trace");
+            }
+            clients_file::remove(&path);
         }
     }
 }
@@ -232,13 +263,13 @@ fn stem(release: &Name) -> String {
     release.as_str().replace('/', "~")
 }
 
-/// Whether `file` is a trace of the release with that stem; `shop-eu-...` is none of `shop`.
-fn is_of(stem: &str, file: &str) -> bool {
-    let file = file.strip_suffix(".old").unwrap_or(file);
-    let rest =
-        file.strip_suffix(".csv").and_then(|file| file.strip_prefix(stem)).and_then(|rest| rest.strip_prefix('-'));
-    let Some((key, attempt)) = rest.and_then(|rest| rest.split_once('-')) else { return false };
-    key.len() == 16 && key.bytes().all(|b| b.is_ascii_hexdigit()) && attempt.bytes().all(|b| b.is_ascii_digit())
+/// The release in the name of a trace: that of `shop-eu-...` is not `shop`.
+fn stem_of(file: &str) -> Option<&str> {
+    let (rest, attempt) = file.strip_suffix(".old").unwrap_or(file).strip_suffix(".csv")?.rsplit_once('-')?;
+    let (stem, key) = rest.rsplit_once('-')?;
+    let good =
+        key.len() == 16 && key.bytes().all(|b| b.is_ascii_hexdigit()) && attempt.bytes().all(|b| b.is_ascii_digit());
+    good.then_some(stem)
 }
 
 /// Moves a trace out of the way.

@@ -1,14 +1,18 @@
 //! One release under the engine's eyes.
 
-use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::JournalEntry;
 use super::checks::{Attempt, Checks};
+use super::clients_file::ClientsFile;
 use super::evidence::{Evidence, header, routing};
-use super::meter::Meter;
+use super::meter::{Meter, Reading};
 use super::trace_file::{self, TraceFile};
 use crate::analysis::Tick;
+use crate::analysis::trace::TraceError;
+use crate::failures::Failures;
 use crate::rollout::{Input, Scene, State, Transition, invariants, reconcile, start, step};
 use crate::snapshot::Release;
 use crate::stats::Tally;
@@ -24,8 +28,16 @@ pub(super) struct Tracked {
     pub(super) evidence: Evidence,
     pub(super) checks: Checks,
     meter: Meter,
+    /// Whether there may be evidence of this attempt from before this engine watched it.
+    pub(super) late: bool,
+    /// When this engine proposed for the first time to begin: nobody has seen anything of an attempt that began after that.
+    pub(super) proposed: Option<Timestamp>,
     /// With an open rollout alone.
     trace: Option<TraceFile>,
+    /// With an open rollout alone.
+    clients: Option<ClientsFile>,
+    /// What failed in this attempt before this process saw it.
+    failed_before: Failures,
     /// Requests a second lately: stable, canary.
     rates: (f64, f64),
 }
@@ -34,21 +46,23 @@ impl Tracked {
     /// Goes on with an attempt from `traces`.
     pub(super) fn resume(release: Arc<Release>, last: JournalEntry, traces: &Path, now: Timestamp) -> Self {
         let header = header(&release, last.state.started);
-        let (trace, evidence) = if last.state.phase.is_open() {
-            let path = traces.join(trace_file::name(&release.name, &last.state));
-            let (trace, evidence) = TraceFile::resume(path, header);
-            (Some(trace), evidence)
-        } else {
-            (None, Evidence::settled(&header, &last.report))
-        };
         let state = last.state.clone();
-        Self::new(release, state, Some(last), evidence, trace, now)
+        if !state.phase.is_open() {
+            let evidence = Evidence::settled(&header, &last.report);
+            return Self::new(release, state, Some(last), evidence, now);
+        }
+        let path = traces.join(trace_file::name(&release.name, &state));
+        let clients = ClientsFile::resume(&path, &release.live);
+        let failed_before = last.failures.clone();
+        let (trace, evidence) = TraceFile::resume(path, header);
+        let resumed = Self::new(release, state, Some(last), evidence, now);
+        Self { trace: Some(trace), clients: Some(clients), failed_before, late: true, ..resumed }
     }
 
     /// A rollout that stands at `state` without having begun: its canary gets nothing until somebody begins it.
     pub(super) fn idle(release: Arc<Release>, state: State, now: Timestamp) -> Self {
         let evidence = Evidence::none(&header(&release, state.started));
-        Self::new(release, State { weight: Ratio::ZERO, ..state }, None, evidence, None, now)
+        Self::new(release, State { weight: Ratio::ZERO, ..state }, None, evidence, now)
     }
 
     fn new(
@@ -56,12 +70,25 @@ impl Tracked {
         state: State,
         last: Option<JournalEntry>,
         evidence: Evidence,
-        trace: Option<TraceFile>,
         now: Timestamp,
     ) -> Self {
-        let meter = Meter::new(release.live.read(), now, evidence.last);
+        let meter = Meter::new(Reading::of(&release), now, evidence.last);
         let checks = Checks::new(&release.checks);
-        Self { release, state, last, evidence, checks, meter, trace, rates: (0.0, 0.0) }
+        let (trace, clients, failed_before, rates, late) = Default::default();
+        Self {
+            release,
+            state,
+            last,
+            evidence,
+            checks,
+            meter,
+            late,
+            proposed: None,
+            trace,
+            clients,
+            failed_before,
+            rates,
+        }
     }
 
     /// Begins an attempt at `state`: no evidence, a trace of its own.
@@ -69,13 +96,33 @@ impl Tracked {
         let header = header(&self.release, state.started);
         self.evidence = Evidence::none(&header);
         self.checks = Checks::new(&self.release.checks);
-        self.meter = Meter::new(self.release.live.read(), now, None);
-        // Clients may fail for the first time again.
-        self.release.live.failed_clients.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.meter = Meter::new(Reading::of(&self.release), now, None);
+        self.release.live.forget_failures();
+        self.failed_before = Failures::default();
         let path = traces.join(trace_file::name(&self.release.name, &state));
-        trace_file::prune(traces, &self.release.name, &path);
+        self.clients = Some(ClientsFile::begin(&path));
         self.trace = Some(TraceFile::begin(path, header));
+        let own = self.proposed.is_some_and(|first| first <= state.started);
+        self.late = !own && now.since(state.started) > PROMPT;
         self.state = state;
+    }
+
+    /// Takes the trace at `from`, which another engine wrote of this attempt, in place of its own, if that one has seen more.
+    /// At the seam a second's evidence may be missing, or there twice.
+    pub(super) fn inherit(&mut self, from: &Path, now: Timestamp) -> Result<(), TraceError> {
+        self.late = false;
+        self.close_tick(now);
+        let Some(own) = &self.trace else { return Ok(()) };
+        let evidence = own.evidence_at(from)?;
+        let requests = |evidence: &Evidence| evidence.seen.0.requests + evidence.seen.1.requests;
+        if requests(&evidence) > requests(&self.evidence)
+            && let Some(own) = self.trace.take()
+        {
+            let (trace, evidence) = own.replace_by(from)?;
+            self.meter = Meter::new(Reading::of(&self.release), now, evidence.last);
+            (self.trace, self.evidence) = (Some(trace), evidence);
+        }
+        Ok(())
     }
 
     /// Goes by another configuration of the same rollout from now on. Evidence is judged by the new one, as far as it counts
@@ -83,7 +130,7 @@ impl Tracked {
     pub(super) fn update(&mut self, release: Arc<Release>, now: Timestamp) {
         self.close_tick(now);
         if !Arc::ptr_eq(&self.release.live, &release.live) {
-            self.meter = Meter::new(release.live.read(), now, self.evidence.last);
+            self.meter = Meter::new(Reading::of(&release), now, self.evidence.last);
         }
         self.release = release;
         self.checks.update(&self.release.checks);
@@ -116,6 +163,9 @@ impl Tracked {
         self.rates =
             (faded(self.rates.0, tick.stable.requests, seconds), faded(self.rates.1, tick.canary.requests, seconds));
         if self.is_judged() {
+            if let Some(clients) = &mut self.clients {
+                clients.write(&self.release.live);
+            }
             if let Some(trace) = &mut self.trace {
                 trace.write(&tick);
             }
@@ -146,11 +196,13 @@ impl Tracked {
         transition
     }
 
-    /// Stands at the state of `entry` from now on, and has its weight in force.
-    pub(super) fn stand(&mut self, entry: JournalEntry, traces: &Path, now: Timestamp) {
+    /// Stands at the state of `entry` from now on, and has its weight in force. Returns the trace that it began, if any.
+    pub(super) fn stand(&mut self, entry: JournalEntry, traces: &Path, now: Timestamp) -> Option<PathBuf> {
         let again = (&entry.state.rollout, entry.state.attempt) != (&self.state.rollout, self.state.attempt);
+        let mut begun = None;
         if again || self.last.is_none() {
             self.begin(entry.state.clone(), traces, now);
+            begun = self.trace.as_ref().map(|trace| trace.path().to_owned());
         } else if entry.state.weight != self.release.live.weight() && entry.state.phase.is_open() {
             // What came while the journal was written belongs to the old weight.
             self.close_tick(now);
@@ -159,8 +211,9 @@ impl Tracked {
         self.last = Some(entry);
         self.release.live.set_weight(self.state.weight);
         if !self.state.phase.is_open() {
-            self.trace = None;
+            (self.trace, self.clients) = (None, None);
         }
+        begun
     }
 
     /// What sentences about it need to know.
@@ -185,14 +238,23 @@ impl Tracked {
         }
     }
 
+    /// What failed in this attempt, as far as this weir saw it; nothing more once it is over.
+    pub(super) fn failures(&self) -> Failures {
+        match &self.last {
+            Some(last) if !self.state.phase.is_open() => last.failures.clone(),
+            None => Failures::default(),
+            Some(_) => self.release.live.all_failures(&self.failed_before),
+        }
+    }
+
     /// Which attempt this is.
     pub(super) fn attempt(&self) -> Attempt {
         (self.state.rollout.clone(), self.state.attempt)
     }
 
     fn open_tick(&self) -> Tick {
-        let live = &self.release.live;
-        self.meter.tick(&live.read(), self.state.started, live.weight(), routing(&self.release))
+        let release = &self.release;
+        self.meter.tick(&Reading::of(release), self.state.started, release.live.weight(), routing(release))
     }
 }
 
@@ -204,6 +266,9 @@ fn faded(before: f64, requests: u64, seconds: f64) -> f64 {
     let new = 1.0 - (-seconds / MEMORY).exp();
     before + (requests as f64 / seconds - before) * new
 }
+
+/// Who takes up an attempt within this time of its beginning has missed nothing of weight.
+const PROMPT: Duration = Duration::from_secs(3);
 
 /// Long enough to be steady at a few requests a second, short enough to show a change while somebody watches.
 const MEMORY: f64 = 5.0;

@@ -31,6 +31,8 @@ pub enum Sign {
     Good,
     /// It did not: a connection error, a timeout, 502, 503 or 504.
     Bad,
+    /// It answers nobody any more: as bad as any number of failures.
+    Silent,
 }
 
 /// An endpoint has just been ejected.
@@ -70,8 +72,9 @@ pub fn record(
     if !policy.enabled || until > nanos(now) {
         return None;
     }
-    let failures = state.failures.fetch_add(1, Relaxed).saturating_add(1);
     let limit = policy.consecutive_failures.max(1);
+    let count = if sign == Sign::Silent { limit } else { 1 };
+    let failures = state.failures.fetch_add(count, Relaxed).saturating_add(count);
     if failures < limit || !has_room(policy, endpoints, which, now) {
         return None;
     }
@@ -83,6 +86,22 @@ pub fn record(
     state.times.store(times, Relaxed);
     state.failures.store(limit - 1, Relaxed);
     Some(Ejected { duration, failures })
+}
+
+/// Notes a good answer to a request that began at `began`. An ejected endpoint gets requests for want of others: when it
+/// answers one of them it is well again, and takes its part at once.
+pub fn pardon(policy: &OutlierPolicy, which: &Endpoint, began: Duration, now: Duration) {
+    let state = &which.ejection;
+    let until = state.until.load(Relaxed);
+    if until <= nanos(now) {
+        return;
+    }
+    let lasts = policy.ejection.saturating_mul(state.times.load(Relaxed));
+    let since = until.saturating_sub(nanos(lasts));
+    // An answer to an older request says nothing of what came after it.
+    if nanos(began) > since {
+        let _ = state.until.compare_exchange(until, nanos(now), Relaxed, Relaxed);
+    }
 }
 
 /// Whether one more may go, and another one that takes requests stays.

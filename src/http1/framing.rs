@@ -4,6 +4,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Version};
 
 use super::Http1Error;
+use super::head::Marks;
 
 /// How a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +23,10 @@ impl Framing {
 }
 
 /// How the body of a request is delimited. Without either field there is none.
-pub fn of_request(version: Version, headers: &HeaderMap) -> Result<Framing, Http1Error> {
+pub fn of_request(version: Version, headers: &HeaderMap, marks: Marks) -> Result<Framing, Http1Error> {
+    if !marks.content_length && !marks.transfer_encoding {
+        return Ok(Framing::NONE);
+    }
     match (is_chunked(version, headers)?, content_length(headers)?) {
         (true, None) => Ok(Framing::Chunked),
         (true, Some(_)) => Err(Http1Error::TransferEncoding),
@@ -38,26 +42,39 @@ pub fn of_response(
     method: &Method,
     status: StatusCode,
     version: Version,
-    headers: &HeaderMap,
+    (headers, marks): (&HeaderMap, Marks),
 ) -> Result<Framing, Http1Error> {
     if *method == Method::HEAD || status.is_informational() || matches!(status.as_u16(), 204 | 304) {
         return Ok(Framing::NONE);
     }
-    if is_chunked(version, headers)? {
+    if marks.transfer_encoding && is_chunked(version, headers)? {
         return Ok(Framing::Chunked);
     }
     Ok(content_length(headers)?.map_or(Framing::UntilClose, Framing::Length))
 }
 
 /// Whether the connection may serve another exchange after this message.
-pub fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    if version == Version::HTTP_10 { has_token(headers, "keep-alive") } else { !has_token(headers, "close") }
+pub fn keeps_alive(version: Version, headers: &HeaderMap, marks: Marks) -> bool {
+    let says = |token| marks.connection && has_token(headers, token);
+    if version == Version::HTTP_10 { says("keep-alive") } else { !says("close") }
 }
 
 /// Whether a Connection field lists `token`.
 pub fn has_token(headers: &HeaderMap, token: &str) -> bool {
     let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+/// Makes one of several Content-Length fields that are the same, byte for byte (RFC 9110, 8.6). For responses only: a backend
+/// that says it twice is clumsy, a client is up to something.
+pub fn unite_lengths(headers: &mut HeaderMap) {
+    let mut fields = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = fields.next() else { return };
+    let mut others = fields.peekable();
+    if others.peek().is_some() && others.all(|other| other == first) {
+        let length = first.clone();
+        headers.insert(CONTENT_LENGTH, length);
+    }
 }
 
 /// The one length that all Content-Length fields agree on. A list of equal numbers is refused as well: a field that was

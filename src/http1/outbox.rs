@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
 
 use super::encode;
@@ -10,7 +10,9 @@ use super::encode;
 /// Bytes that wait to be written.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    small: BytesMut,
+    small: Vec<u8>,
+    /// Bytes of it that have left.
+    gone: usize,
     large: Bytes,
     /// What comes after the large piece.
     tail: &'static [u8],
@@ -25,26 +27,26 @@ const BATCH: usize = 16 * 1024;
 
 impl Outbox {
     /// The place for heads, and for what else is small.
-    pub fn small(&mut self) -> &mut BytesMut {
+    pub fn small(&mut self) -> &mut Vec<u8> {
         debug_assert!(self.large.is_empty() && self.tail.is_empty(), "nothing may overtake a large piece");
         &mut self.small
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.small.is_empty() && self.large.is_empty() && self.tail.is_empty()
+        self.waiting().is_empty() && self.large.is_empty() && self.tail.is_empty()
     }
 
     /// Whether more may join before the next write.
     pub fn has_room(&self) -> bool {
-        self.large.is_empty() && self.tail.is_empty() && self.small.len() < BATCH
+        self.large.is_empty() && self.tail.is_empty() && self.waiting().len() < BATCH
     }
 
     /// What to write next, in order: the first `.1` of the slices.
     pub fn slices(&self) -> ([IoSlice<'_>; 3], usize) {
         let mut slices = [IoSlice::new(&[]); 3];
         let mut count = 0;
-        for part in [&self.small[..], &self.large[..], self.tail] {
+        for part in [self.waiting(), &self.large[..], self.tail] {
             if !part.is_empty() {
                 slices[count] = IoSlice::new(part);
                 count += 1;
@@ -61,8 +63,13 @@ impl Outbox {
     /// `written` bytes have left.
     pub fn advance(&mut self, written: usize) {
         self.sent += written as u64;
-        let of_small = written.min(self.small.len());
-        self.small.advance(of_small);
+        let of_small = written.min(self.waiting().len());
+        self.gone += of_small;
+        // All of it, or so much that the rest is moved to the front: one that never gets empty must not grow.
+        if self.gone == self.small.len() || self.gone >= BATCH {
+            self.small.drain(..self.gone);
+            self.gone = 0;
+        }
         let of_large = (written - of_small).min(self.large.len());
         self.large.advance(of_large);
         self.tail = &self.tail[(written - of_small - of_large).min(self.tail.len())..];
@@ -75,12 +82,16 @@ impl Outbox {
         }
     }
 
+    fn waiting(&self) -> &[u8] {
+        &self.small[self.gone..]
+    }
+
     fn piece(&mut self, data: Bytes, tail: &'static [u8]) {
         if data.len() > COPIED {
             (self.large, self.tail) = (data, tail);
         } else {
-            self.small.put_slice(&data);
-            self.small.put_slice(tail);
+            self.small.extend_from_slice(&data);
+            self.small.extend_from_slice(tail);
         }
     }
 }
@@ -138,7 +149,7 @@ impl Delimited {
         match self {
             Self::Length(owed) if owed > 0 => Err(Misannounced),
             Self::Chunked => {
-                outbox.small().put_slice(encode::LAST_CHUNK);
+                outbox.small().extend_from_slice(encode::LAST_CHUNK);
                 Ok(())
             }
             _ => Ok(()),

@@ -1,11 +1,13 @@
 //! What is told about an exchange when it has ended: to the metrics and to the access log.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::balancer;
 use crate::endpoint::Endpoint;
 use crate::outcome::Fault;
 use crate::snapshot::{Backend, Route, Traffic};
@@ -18,7 +20,7 @@ pub(super) struct Account {
     /// The route that matched.
     pub(super) route: Option<Arc<Route>>,
     /// Where the last attempt went.
-    pub(super) attempt: Option<Destination>,
+    pub(super) attempt: Option<Attempted>,
     /// What the client was told; `None` when it was gone before.
     pub(super) status: Option<StatusCode>,
     /// What went wrong.
@@ -32,16 +34,37 @@ pub(super) struct Account {
     /// Attempts beyond the first.
     pub(super) retries: u32,
     worker: usize,
-    traffic: Option<Arc<Traffic>>,
-    traffic_since: Duration,
+    /// Where it is being counted, since then.
+    counted_at: Option<Place>,
+    counted_since: Duration,
     attempt_since: Duration,
+    /// When it reached the endpoint that it is at.
+    waiting_since: Duration,
 }
 
-/// Where an attempt goes.
+/// Whose counters: those of a listener, for a slot of the route's target.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    listener: usize,
+    slot: usize,
+}
+
+/// Where an attempt goes. The first one's is borrowed from the snapshot: a count of owners is memory that all workers write.
 #[derive(Clone, Debug)]
-pub(super) struct Destination {
+pub(super) struct Destination<'a> {
     /// Which of the target's backends.
     pub(super) slot: usize,
+    /// The backend.
+    pub(super) backend: Cow<'a, Arc<Backend>>,
+    /// Which side of a release it is.
+    pub(super) side: Option<Side>,
+    /// The endpoint.
+    pub(super) endpoint: Cow<'a, Arc<Endpoint>>,
+}
+
+/// Where an attempt went.
+#[derive(Clone, Debug)]
+pub(super) struct Attempted {
     /// The backend.
     pub(super) backend: Arc<Backend>,
     /// Which side of a release it is.
@@ -53,25 +76,43 @@ pub(super) struct Destination {
 impl Account {
     /// Of an exchange that `worker` began at `now`.
     pub(super) fn new(worker: usize, now: Duration) -> Self {
-        Self { worker, traffic_since: now, ..Self::default() }
+        Self { worker, counted_since: now, ..Self::default() }
+    }
+
+    /// Of what never became an exchange: its head was refused.
+    pub(super) fn refused(worker: usize, fault: Fault) -> Self {
+        Self { worker, status: Some(fault.status()), fault: Some(fault), ..Self::default() }
     }
 
     /// An attempt begins, on listener number `listener`.
     ///
     /// A request that moves from one backend to another counts once at each: metrics by backend tell what each one did.
-    pub(super) fn attempt_begins(&mut self, listener: usize, to: Destination, now: Duration) {
-        if self.attempt.as_ref().is_none_or(|before| before.slot != to.slot) {
+    pub(super) fn attempt_begins(&mut self, listener: usize, to: &Destination<'_>, now: Duration) {
+        if self.counted_at.is_none_or(|at| at.slot != to.slot) {
             self.settle_backend(now);
-            self.traffic = self.route.as_ref().and_then(|route| route.traffic(listener, Some(to.slot)).cloned());
-            self.traffic_since = now;
+            self.counted_at = Some(Place { listener, slot: to.slot });
+            self.counted_since = now;
             if let Some(live) = self.live() {
                 stats::bump(&live.begun);
             }
         }
-        self.attempt = Some(to);
         self.attempt_since = now;
         self.status = None;
         self.fault = None;
+        self.attempt_reaches(to, now);
+    }
+
+    /// The attempt has a connection, perhaps to another endpoint than it began with.
+    pub(super) fn attempt_reaches(&mut self, to: &Destination<'_>, now: Duration) {
+        let Destination { backend, endpoint, side, .. } = to;
+        self.attempt = Some(Attempted { backend: Arc::clone(backend), side: *side, endpoint: Arc::clone(endpoint) });
+        self.waiting_since = now;
+    }
+
+    /// Whether the attempt waits for a response head from an endpoint that has fallen silent.
+    pub(super) fn waits_in_vain(&self, now: Duration) -> bool {
+        let to = self.attempt.as_ref().filter(|_| self.status.is_none());
+        to.is_some_and(|to| balancer::is_silent(&to.endpoint, &to.backend.endpoints, self.waiting_since, now))
     }
 
     /// The attempt has a response head.
@@ -80,7 +121,7 @@ impl Account {
         self.status = Some(status);
         self.upstream = Some(took);
         if let Some(live) = self.live() {
-            stats::bump(&live.upstream[bucket(took)]);
+            stats::bump(&live.upstream[stats::bucket(&DEFAULT_BOUNDS_MS, took)]);
             add(&live.upstream_micros, took);
         }
     }
@@ -101,7 +142,7 @@ impl Account {
 
     /// Counts the whole exchange at its end: at its backend, or at its route when it reached none, or at `unrouted`.
     pub(super) fn close(&mut self, listener: usize, unrouted: Option<&Arc<Traffic>>, now: Duration) {
-        if self.traffic.is_some() {
+        if self.counted_at.is_some() {
             return self.settle_backend(now);
         }
         let routed = self.route.as_ref().and_then(|route| route.traffic(listener, None));
@@ -113,36 +154,25 @@ impl Account {
     }
 
     fn settle_backend(&mut self, now: Duration) {
-        if let Some(traffic) = self.traffic.take() {
-            self.finish(traffic.of(self.worker), now);
+        if let Some(live) = self.live() {
+            self.finish(live, now);
         }
+        self.counted_at = None;
     }
 
     fn finish(&self, live: &LiveTraffic, now: Duration) {
-        let took = now.saturating_sub(self.traffic_since);
+        let took = now.saturating_sub(self.counted_since);
         let class = self.status.map_or(live.classes.len(), |status| usize::from(status.as_u16() / 100));
-        stats::bump(&live.durations[bucket(took)]);
+        stats::bump(&live.durations[stats::bucket(&DEFAULT_BOUNDS_MS, took)]);
         add(&live.duration_micros, took);
         stats::bump(&live.classes[class.clamp(1, live.classes.len()) - 1]);
     }
 
     fn live(&self) -> Option<&LiveTraffic> {
-        self.traffic.as_ref().map(|traffic| traffic.of(self.worker))
+        let Place { listener, slot } = self.counted_at?;
+        let traffic = self.route.as_ref()?.traffic(listener, Some(slot))?;
+        Some(traffic.of(self.worker))
     }
-}
-
-/// Counts one request that never became an exchange: hyper refused its head.
-pub(super) fn count_refused(live: &LiveTraffic, status: StatusCode) {
-    stats::bump(&live.begun);
-    stats::bump(&live.durations[0]);
-    let class = usize::from(status.as_u16() / 100).clamp(1, live.classes.len());
-    stats::bump(&live.classes[class - 1]);
-}
-
-/// The bucket of [`DEFAULT_BOUNDS_MS`] that holds `took`.
-fn bucket(took: Duration) -> usize {
-    let micros = took.as_micros();
-    DEFAULT_BOUNDS_MS.partition_point(|&bound| u128::from(bound) * 1000 < micros)
 }
 
 /// Adds to a counter that only this thread writes.

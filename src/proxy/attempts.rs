@@ -1,7 +1,11 @@
 //! One request, as many attempts as the retry policy allows.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode};
@@ -9,13 +13,16 @@ use http::{HeaderMap, Response, StatusCode};
 use super::account::Destination;
 use super::choose::{self, By, Choice};
 use super::download;
-use super::evidence::Evidence;
+use super::evidence::{Ending, Evidence};
 use super::exchange::Exchange;
 use super::forward::Outgoing;
-use super::upgrade;
 use super::upload::Upload;
+use super::view::View;
+use super::{queue, upgrade};
 use crate::balancer::InFlight;
 use crate::clock;
+use crate::endpoint::Endpoint;
+use crate::failures::Cause;
 use crate::health::outlier::{self, Sign};
 use crate::outcome::{Fault, Outcome, Semantics};
 use crate::retry::{Attempt, Connection, Decision, Ended, Replay, Sent};
@@ -33,6 +40,8 @@ pub(super) struct Attempts<'a> {
     pub(super) outgoing: &'a Outgoing,
     /// The body to send.
     pub(super) upload: &'a Rc<Upload>,
+    /// The configuration in which there were others, after all that were known at first had gone.
+    pub(super) later: OnceCell<Rc<View>>,
 }
 
 /// A response head that is to be passed on, and what keeps its endpoint busy until the body has ended.
@@ -46,10 +55,22 @@ pub(super) struct Answered {
 }
 
 /// What an attempt gave.
-struct Tried {
+struct Tried<'t> {
     result: Result<Answered, Fault>,
     sent: Sent,
     connection: Connection,
+    /// It was given up for another one there: its endpoint has fallen silent.
+    elsewhere: Option<Destination<'t>>,
+    /// When it ended, as uptime.
+    at: Duration,
+}
+
+/// What was heard of an endpoint.
+enum Heard<'t> {
+    /// An answer, or why there is none.
+    Of(Result<Response<UpstreamBody>, SendError>),
+    /// Nothing, so that another attempt is made there.
+    Nothing(Destination<'t>),
 }
 
 impl Attempts<'_> {
@@ -57,78 +78,145 @@ impl Attempts<'_> {
     ///
     /// # Errors
     /// The last attempt's fault, or the client's own.
-    pub(super) async fn run(&self, choice: Choice) -> Result<Answered, Fault> {
-        let assigned = choice.assigned;
-        let mut to = Destination {
-            slot: choice.slot,
-            side: assigned.as_ref().map(|assigned| assigned.side),
-            backend: choice.backend,
-            endpoint: choice.endpoint,
-        };
+    pub(super) async fn run<'t>(&'t self, choice: Choice<'t>) -> Result<Answered, Fault> {
+        let Choice { slot, backend, endpoint, assigned } = choice;
+        let side = assigned.as_ref().map(|assigned| assigned.side);
+        let (backend, endpoint) = (Cow::Borrowed(backend), Cow::Borrowed(endpoint));
+        let mut to = Destination { slot, side, backend, endpoint };
         to.backend.budget.deposit();
         if let Some(assigned) = assigned.filter(|assigned| assigned.by == By::Split) {
-            let worker = self.exchange.connection.worker.index;
-            let now = clock::uptime();
-            self.exchange.bear(Evidence::new(assigned.release, assigned.side, worker, assigned.client, now));
+            let (worker, began) = (self.exchange.connection.worker.index, self.exchange.began);
+            let (release, route) = (assigned.release.clone(), self.route.evidence);
+            self.exchange.bear(Evidence::new(release, route, assigned.side, worker, assigned.client, began));
         }
         let mut reuse = if self.outgoing.method().is_idempotent() { Reuse::Any } else { Reuse::Young };
-        let mut number = 1;
+        // The first attempt begins with the exchange: nothing has been waited for since.
+        let (mut number, mut began) = (1, self.exchange.began);
         loop {
-            let tried = self.attempt(&to, reuse).await?;
+            let mut tried = self.attempt(number, began, &mut to, reuse).await?;
+            began = tried.at;
             let decision = self.route.retry.decide(&self.ended(number, &to, &tried));
             if decision == Decision::AgainFresh {
                 reuse = Reuse::FreshOnly;
                 continue;
             }
             self.record(&to, &tried);
-            match self.next(decision, &to) {
-                None => return tried.result,
-                Some(next) => to = next,
+            let mut next = tried.elsewhere.take().or_else(|| self.next(decision, &to, began));
+            let begins_anew = next.is_none() && self.may_go_on(&to, &tried);
+            if begins_anew {
+                next = Box::pin(self.successor(&to)).await;
             }
+            let Some(next) = next else { return tried.result };
             drop(tried);
             self.exchange.note(|account| account.attempt_repeats());
-            number += 1;
+            number = if next.slot == to.slot && !begins_anew { number + 1 } else { 1 };
+            to = next;
         }
     }
 
     /// One attempt. An error is the end of the exchange, not of the attempt.
-    async fn attempt(&self, to: &Destination, reuse: Reuse) -> Result<Tried, Fault> {
-        let began = clock::uptime();
-        self.exchange.attempt_begins(to.clone(), began);
-        let mut in_flight = InFlight::begin(to.endpoint.clone(), began);
-        let request = self.outgoing.request(self.upload.body());
-        let upstreams = &self.exchange.connection.worker.upstreams;
-        let sending = upstreams.send(&to.backend, &to.endpoint, request, reuse);
-        let sent = match self.exchange.guard(sending).await {
-            Ok(sent) => sent,
+    async fn attempt<'t>(
+        &'t self,
+        number: u32,
+        began: Duration,
+        to: &mut Destination<'t>,
+        reuse: Reuse,
+    ) -> Result<Tried<'t>, Fault> {
+        self.exchange.attempt_begins(self.route, to, began);
+        let in_flight = InFlight::begin(Arc::clone(&to.endpoint), began);
+        let (upstreams, head) = (&self.exchange.connection.worker.upstreams, self.outgoing.head());
+        let (ready, mut in_flight) = match upstreams.ready(&to.backend, &to.endpoint, &head.headers, reuse) {
+            Some(ready) => (ready, in_flight),
+            // Less often, and larger: boxed, so that the common case stays small.
+            None => match Box::pin(self.reach(to, reuse, in_flight)).await? {
+                Ok(reached) => reached,
+                Err(error) => return Ok(self.failed(to, &error, clock::uptime())),
+            },
+        };
+        let to = &*to;
+        let mut sending = std::pin::pin!(ready.send(&to.backend, &to.endpoint, head, self.upload.body()));
+        let waiting = poll_fn(|cx| match sending.as_mut().poll(cx) {
+            Poll::Ready(sent) => Poll::Ready(Heard::Of(sent)),
+            Poll::Pending => self.elsewhere(number, to).map_or(Poll::Pending, |next| Poll::Ready(Heard::Nothing(next))),
+        });
+        let heard = match self.exchange.guard(waiting).await {
+            Ok(heard) => heard,
+            Err(fault @ Fault::ResponseTimeout) => Heard::Of(Err(SendError::sent(fault))),
             Err(fault) => return Err(self.given_up(to, fault)),
         };
         let now = clock::uptime();
-        match sent {
-            Ok(response) if is_unasked_switch(self.outgoing, &response) => {
+        match heard {
+            Heard::Of(Ok(response)) if is_unasked_switch(self.outgoing, &response) => {
                 in_flight.failed(now);
-                let fault = Fault::BadUpgrade;
-                self.exchange.note(|account| account.attempt_failed(fault));
-                Ok(Tried { result: Err(fault), sent: Sent::Maybe, connection: Connection::Fresh })
+                Ok(self.went_wrong(Fault::BadUpgrade, now))
             }
-            Ok(response) => {
+            Heard::Of(Ok(response)) => {
                 in_flight.answered(now);
                 self.exchange.note(|account| account.attempt_answered(response.status(), now));
-                let semantics = self.outgoing.semantics;
-                let result = Ok(Answered { response, semantics, in_flight });
-                Ok(Tried { result, sent: Sent::Maybe, connection: Connection::Fresh })
+                self.answered(to, response, in_flight, now).await
             }
-            Err(error) => {
+            Heard::Of(Err(error)) => {
                 if let Some(fault) = self.upload.fault() {
                     return Err(self.given_up(to, fault));
                 }
                 in_flight.failed(now);
-                Ok(self.failed(to, &error))
+                Ok(self.failed(to, &error, now))
+            }
+            Heard::Nothing(next) => {
+                in_flight.failed(now);
+                Ok(Tried { elsewhere: Some(next), ..self.went_wrong(Fault::ResponseTimeout, now) })
             }
         }
     }
 
-    fn failed(&self, to: &Destination, error: &SendError) -> Tried {
+    /// Passes on what may still break off only when there is no other attempt that could mend it: a small body that is on its
+    /// way is waited for.
+    async fn answered(
+        &self,
+        to: &Destination<'_>,
+        mut response: Response<UpstreamBody>,
+        in_flight: InFlight,
+        mut now: Duration,
+    ) -> Result<Tried<'static>, Fault> {
+        if self.outgoing.method().is_idempotent() && self.upload.is_whole() && response.body().is_coming() {
+            let gathering = Box::pin(response.body_mut().gather(GATHERED, GATHERING));
+            let gathered = self.exchange.guard(gathering).await;
+            now = clock::uptime();
+            match gathered {
+                Ok(Ok(())) => {}
+                Ok(Err(broken)) => return Ok(self.went_wrong(broken.fault, now)),
+                Err(fault) => return Err(self.given_up(to, fault)),
+            }
+        }
+        let result = Ok(Answered { response, semantics: self.outgoing.semantics, in_flight });
+        Ok(Tried { result, sent: Sent::Maybe, connection: Connection::Fresh, elsewhere: None, at: now })
+    }
+
+    /// Where to ask instead, when the endpoint of the attempt has just turned out to have fallen silent. Only what is safe is
+    /// asked again while the endpoint may wake, and carry the request out yet; what is idempotent, once it has left.
+    fn elsewhere<'t>(&'t self, number: u32, to: &Destination<'t>) -> Option<Destination<'t>> {
+        if !self.exchange.waits_in_vain() {
+            return None;
+        }
+        let method = self.outgoing.method();
+        let may_be_carried_out_twice = method.is_safe() || method.is_idempotent() && to.endpoint.is_retired();
+        if !may_be_carried_out_twice {
+            return None;
+        }
+        let now = clock::uptime();
+        let is_other = |other: &Arc<Endpoint>| other.id != to.endpoint.id && other.is_available(now);
+        match self.route.retry.decide(&self.sent(number, to, Ended::Fault(Fault::ResponseTimeout))) {
+            Decision::Again if !self.newest(&to.backend).endpoints.iter().any(is_other) => None,
+            decision => self.next(decision, to, now),
+        }
+    }
+
+    fn went_wrong(&self, fault: Fault, at: Duration) -> Tried<'static> {
+        self.exchange.note(|account| account.attempt_failed(fault));
+        Tried { result: Err(fault), sent: Sent::Maybe, connection: Connection::Fresh, elsewhere: None, at }
+    }
+
+    fn failed(&self, to: &Destination<'_>, error: &SendError, at: Duration) -> Tried<'static> {
         let cause = error.source.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::debug!(backend = %to.backend.name, endpoint = %to.endpoint.address, fault = ?error.fault, cause, "attempt failed");
         self.exchange.note(|account| account.attempt_failed(error.fault));
@@ -137,64 +225,73 @@ impl Attempts<'_> {
             upstream::Sent::Maybe => Sent::Maybe,
         };
         let connection = if error.reused { Connection::Reused } else { Connection::Fresh };
-        Tried { result: Err(error.fault), sent, connection }
+        Tried { result: Err(error.fault), sent, connection, elsewhere: None, at }
     }
 
     /// The exchange is over in the middle of an attempt: by the client's fault, or by the route's timeout.
-    fn given_up(&self, to: &Destination, fault: Fault) -> Fault {
-        let outcome = self.exchange.outcome_of(fault);
-        self.exchange.testify(|evidence| evidence.ended(outcome, clock::uptime()));
-        if outcome == Outcome::Failure {
-            self.judge_endpoint(&to.backend, to, Sign::Bad);
+    pub(super) fn given_up(&self, to: &Destination<'_>, fault: Fault) -> Fault {
+        let ending = self.exchange.ending_by(fault);
+        self.exchange.ends(ending, clock::uptime);
+        if matches!(ending, Ending::Failed(_)) {
+            self.judge_endpoint(to, Sign::Bad, clock::uptime());
         }
         fault
     }
 
-    fn ended<'t>(&'t self, number: u32, to: &Destination, tried: &Tried) -> Attempt<'t> {
+    fn ended<'t>(&'t self, number: u32, to: &Destination<'_>, tried: &Tried<'_>) -> Attempt<'t> {
+        let ended = match &tried.result {
+            Ok(answer) => Ended::Status(answer.response.status()),
+            Err(fault) => Ended::Fault(*fault),
+        };
+        Attempt { sent: tried.sent, connection: tried.connection, ..self.sent(number, to, ended) }
+    }
+
+    /// An attempt on a fresh connection that the endpoint may have seen.
+    fn sent<'t>(&'t self, number: u32, to: &Destination<'_>, ended: Ended) -> Attempt<'t> {
         Attempt {
             number,
             side: to.side,
             method: self.outgoing.method(),
-            sent: tried.sent,
-            connection: tried.connection,
+            sent: Sent::Maybe,
+            connection: Connection::Fresh,
             replay: if self.upload.is_whole() { Replay::Possible } else { Replay::Impossible },
-            ended: match &tried.result {
-                Ok(answer) => Ended::Status(answer.response.status()),
-                Err(fault) => Ended::Fault(*fault),
-            },
+            ended,
         }
     }
 
     /// Tells the judge (of the first attempt: later ones find no evidence open) and the outlier detection.
-    fn record(&self, to: &Destination, tried: &Tried) {
-        let now = clock::uptime();
+    fn record(&self, to: &Destination<'_>, tried: &Tried<'_>) {
+        let now = tried.at;
         let sign = match &tried.result {
             Ok(answer) => {
-                let outcome = self.head_outcome(answer);
-                self.exchange.testify(|evidence| evidence.answered(outcome, now));
-                let broken = matches!(answer.response.status().as_u16(), 502..=504);
-                if broken { Sign::Bad } else { Sign::Good }
+                self.exchange.answered(self.head_ending(answer), now);
+                if matches!(answer.response.status().as_u16(), 502..=504) {
+                    Sign::Bad
+                } else {
+                    outlier::pardon(&to.backend.outlier, &to.endpoint, answer.in_flight.begun(), now);
+                    Sign::Good
+                }
             }
             Err(fault) => {
-                let outcome = self.exchange.outcome_of(*fault);
-                self.exchange.testify(|evidence| evidence.ended(outcome, now));
-                Sign::Bad
+                self.exchange.ends(self.exchange.ending_by(*fault), || now);
+                if tried.elsewhere.is_some() { Sign::Silent } else { Sign::Bad }
             }
         };
-        self.judge_endpoint(&to.backend, to, sign);
+        self.judge_endpoint(to, sign, now);
     }
 
-    fn head_outcome(&self, answer: &Answered) -> Outcome {
-        let Some(release) = self.release() else { return Outcome::Success };
-        let head = release.failures.classify_head(answer.response.status(), answer.semantics);
+    fn head_ending(&self, answer: &Answered) -> Ending {
+        let Some(release) = self.release() else { return Ending::Good };
+        let status = answer.response.status();
+        let head = release.failures.classify_head(status, answer.semantics);
         match (head, grpc_status_in_head(answer.semantics, answer.response.headers())) {
-            (Outcome::Success, Some(code)) => release.failures.classify_grpc(code),
-            (outcome, _) => outcome,
+            (Outcome::Success, Some(code)) => Ending::of(release.failures.classify_grpc(code), Cause::Grpc(code)),
+            (outcome, _) => Ending::of(outcome, Cause::Status(status)),
         }
     }
 
-    fn judge_endpoint(&self, backend: &Arc<Backend>, to: &Destination, sign: Sign) {
-        let now = clock::uptime();
+    pub(super) fn judge_endpoint(&self, to: &Destination<'_>, sign: Sign, now: Duration) {
+        let backend = &to.backend;
         if let Some(ejected) = outlier::record(&backend.outlier, &backend.endpoints, &to.endpoint, sign, now) {
             let (backend, endpoint) = (&backend.name, to.endpoint.address);
             let (failures, duration) = (ejected.failures, ejected.duration);
@@ -203,29 +300,39 @@ impl Attempts<'_> {
     }
 
     /// Where the next attempt goes, if there is one.
-    fn next(&self, decision: Decision, to: &Destination) -> Option<Destination> {
-        let now = clock::uptime();
-        match decision {
-            Decision::Stop | Decision::AgainFresh => None,
-            Decision::Again => self.destination(to.slot, to.side, &to.backend, Some(to.endpoint.id), now),
-            Decision::OnStable => {
-                let release = self.release()?;
-                self.destination(choose::slot_of(Side::Stable), Some(Side::Stable), &release.stable, None, now)
-            }
-        }
+    fn next<'t>(&'t self, decision: Decision, to: &Destination<'t>, now: Duration) -> Option<Destination<'t>> {
+        let (slot, side, backend, avoid) = match decision {
+            Decision::Stop | Decision::AgainFresh => return None,
+            Decision::Again => (to.slot, to.side, &*to.backend, &[to.endpoint.id][..]),
+            Decision::OnStable => (choose::slot_of(Side::Stable), Some(Side::Stable), &self.release()?.stable, &[][..]),
+        };
+        let backend = self.newest(backend);
+        let endpoint = choose::endpoint(&self.exchange.connection.worker, &backend, avoid, now)?.clone();
+        let has_budget = backend.budget.withdraw(self.route.retry.budget(), now);
+        has_budget.then_some(Destination { slot, backend: Cow::Owned(backend), side, endpoint: Cow::Owned(endpoint) })
     }
 
-    fn destination(
-        &self,
-        slot: usize,
-        side: Option<Side>,
-        backend: &Arc<Backend>,
-        avoid: Option<u64>,
-        now: Duration,
-    ) -> Option<Destination> {
-        let endpoint = choose::endpoint(&self.exchange.connection.worker, backend, avoid, now)?;
-        let has_budget = backend.budget.withdraw(self.route.retry.budget(), now);
-        has_budget.then(|| Destination { slot, backend: backend.clone(), side, endpoint })
+    /// `backend` as it is by now: endpoints come and go while a request is under way.
+    pub(super) fn newest(&self, backend: &Arc<Backend>) -> Arc<Backend> {
+        let snapshot = self.exchange.connection.worker.current.load();
+        snapshot.backends.get(&backend.name).unwrap_or(backend).clone()
+    }
+
+    /// Whether the request might be repeated, were there anybody else to ask.
+    fn may_go_on(&self, to: &Destination<'_>, tried: &Tried<'_>) -> bool {
+        let unheard = tried.result.is_err() && self.later.get().is_none();
+        unheard && self.route.retry.decide(&self.ended(1, to, tried)) != Decision::Stop
+    }
+
+    /// Where to ask when all that were known have gone, and others are there now or come in a moment.
+    async fn successor<'t>(&'t self, to: &Destination<'t>) -> Option<Destination<'t>> {
+        let route = &self.route.name;
+        let view = queue::successor(self.exchange, &to.backend.queue, route, to.endpoint.id).await?;
+        let view = self.later.get_or_init(|| view);
+        let target = &view.snapshot.router.targets().find(|other| other.name == *route)?.target;
+        let (backend, endpoint) = choose::any(&self.exchange.connection.worker, target, clock::uptime())?;
+        let (backend, endpoint) = (Cow::Borrowed(backend), Cow::Borrowed(endpoint));
+        Some(Destination { slot: to.slot, side: to.side, backend, endpoint })
     }
 
     fn release(&self) -> Option<&Arc<Release>> {
@@ -257,3 +364,10 @@ fn grpc_status_in_head(semantics: Semantics, headers: &HeaderMap) -> Option<u8> 
         Semantics::Http => None,
     }
 }
+
+/// A body of so many bytes is waited for before its head is passed on, where another attempt may give a whole one: most
+/// answers of services are smaller.
+const GATHERED: u64 = 64 * 1024;
+
+/// For so long: what follows its head at all follows at once, and nobody notices.
+const GATHERING: Duration = Duration::from_millis(100);

@@ -4,12 +4,13 @@
 //! group and silently take a part of the connections, so the first socket is bound without the option: a port that
 //! anybody holds, another weir too, is an error. Only then is the option switched on and the group completed.
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::snapshot::Listener;
+use crate::snapshot::{Listener, Place};
 use crate::types::Name;
 
 /// Why a listener has no sockets.
@@ -45,20 +46,18 @@ pub enum BindError {
     },
 }
 
-/// The sockets of one listener, one for each worker.
+/// The sockets of the listeners at one place, one for each worker.
 #[derive(Debug)]
 pub struct BoundListener {
-    /// Its name.
-    pub name: Name,
-    /// The address as configured.
-    pub configured: SocketAddr,
+    /// Where it is.
+    pub place: Place,
     /// The address it has: another one than the configured only for port 0.
     pub address: SocketAddr,
     /// One socket for each worker, not blocking.
     pub sockets: Vec<TcpListener>,
 }
 
-/// Binds every one of `listeners` for `workers` workers.
+/// Binds the place of every one of `listeners` for `workers` workers.
 ///
 /// With port 0 the kernel chooses a port, the same for all workers; see [`BoundListener::address`].
 ///
@@ -68,7 +67,9 @@ pub fn bind<'a>(
     listeners: impl IntoIterator<Item = &'a Listener>,
     workers: usize,
 ) -> Result<Vec<BoundListener>, BindError> {
-    listeners.into_iter().map(|listener| bind_one(listener, workers.max(1))).collect()
+    let mut places = HashSet::new();
+    let first = listeners.into_iter().filter(|listener| places.insert(listener.place()));
+    first.map(|listener| bind_one(listener, workers.max(1))).collect()
 }
 
 fn bind_one(listener: &Listener, workers: usize) -> Result<BoundListener, BindError> {
@@ -84,7 +85,7 @@ fn bind_one(listener: &Listener, workers: usize) -> Result<BoundListener, BindEr
     for socket in &sockets {
         socket2::SockRef::from(socket).listen(BACKLOG).map_err(explain)?;
     }
-    Ok(BoundListener { name: listener.name.clone(), configured: listener.address, address, sockets })
+    Ok(BoundListener { place: listener.place(), address, sockets })
 }
 
 /// A bound socket that shares its port with nobody yet.

@@ -15,29 +15,30 @@ use super::exchange::Exchange;
 use super::forwarded::Client;
 use super::worker::Worker;
 use crate::balancer;
-use crate::clock;
 use crate::endpoint::Endpoint;
 use crate::outcome::Fault;
-use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Release, Route, Split, Target};
+use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Queue, Release, Route, Split, Target};
 use crate::split::{self, ClientKey, Point};
 use crate::types::Side;
 
 /// Where the first attempt goes.
-pub(super) struct Choice {
+///
+/// Borrowed from the snapshot: a count of owners is memory that all workers write.
+pub(super) struct Choice<'a> {
     /// Which of the target's backends.
     pub(super) slot: usize,
     /// The backend.
-    pub(super) backend: Arc<Backend>,
+    pub(super) backend: &'a Arc<Backend>,
     /// The endpoint.
-    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) endpoint: &'a Arc<Endpoint>,
     /// For a release: how its side was found.
-    pub(super) assigned: Option<Assigned>,
+    pub(super) assigned: Option<Assigned<'a>>,
 }
 
 /// A request's side of a release.
-pub(super) struct Assigned {
+pub(super) struct Assigned<'a> {
     /// The release.
-    pub(super) release: Arc<Release>,
+    pub(super) release: &'a Arc<Release>,
     /// The side that it goes to.
     pub(super) side: Side,
     /// Why.
@@ -48,7 +49,7 @@ pub(super) struct Assigned {
     pub(super) cookie: Option<HeaderValue>,
 }
 
-impl Choice {
+impl Choice<'_> {
     /// The cookie that the client gets, once.
     pub(super) fn take_cookie(&mut self) -> Option<HeaderValue> {
         self.assigned.as_mut().and_then(|assigned| assigned.cookie.take())
@@ -69,74 +70,129 @@ pub(super) enum By {
 /// Chooses for a request with `headers` from `client`.
 ///
 /// # Errors
-/// [`Fault::NoEndpoint`] when no backend of the target has an endpoint that takes requests.
-pub(super) fn choose(
+/// [`Fault::NoEndpoint`] when no backend of the target has an endpoint that takes requests; [`Fault::Unresolved`] when the
+/// one whose turn it is does not exist: its share is lost, nobody else takes it. [`Fault::NoBackend`] when nobody has a
+/// weight.
+pub(super) fn choose<'a>(
     exchange: &Rc<Exchange>,
-    route: &Route,
+    route: &'a Route,
     headers: &HeaderMap,
     client: &Client,
-) -> Result<Choice, Fault> {
+) -> Result<Choice<'a>, Fault> {
     let worker = &exchange.connection.worker;
     match &route.target {
-        Target::Backend(backend) => plain(worker, 0, backend),
-        Target::Split(split) => by_weight(worker, split),
+        Target::Backend(backend) => plain(worker, 0, backend, exchange.began),
+        Target::Split(split) => by_weight(worker, split, exchange.began),
         Target::Release(release) => by_side(exchange, release, headers, client),
         Target::Redirect(_) => Err(Fault::Internal),
     }
 }
 
+/// Whether [`choose`] finds an endpoint for `target`, now.
+pub(super) fn is_possible(worker: &Worker, target: &Target) -> bool {
+    let can = |backend: &Backend| backend.unresolved || balancer::has_any(&backend.endpoints);
+    match target {
+        Target::Backend(backend) => can(backend),
+        Target::Split(split) => split.weights.as_ref().is_none_or(|weights| {
+            weights.stand_in(|index| can(&split.backends[index]), &mut worker.rng.borrow_mut()).is_some()
+        }),
+        Target::Release(release) => can(&release.stable) || can(&release.canary),
+        Target::Redirect(_) => true,
+    }
+}
+
+/// An endpoint of `target` for a request that has lost its own, with its backend. Of a release rather one of stable.
+pub(super) fn any<'a>(
+    worker: &Worker,
+    target: &'a Target,
+    now: Duration,
+) -> Option<(&'a Arc<Backend>, &'a Arc<Endpoint>)> {
+    let of = |backend: &'a Arc<Backend>| Some((backend, endpoint(worker, backend, &[], now)?));
+    match target {
+        Target::Backend(backend) => of(backend),
+        Target::Split(split) => {
+            let can = |index: usize| balancer::has_any(&split.backends[index].endpoints);
+            let index = split.weights.as_ref()?.stand_in(can, &mut worker.rng.borrow_mut());
+            of(&split.backends[index?])
+        }
+        Target::Release(release) => of(&release.stable).or_else(|| of(&release.canary)),
+        Target::Redirect(_) => None,
+    }
+}
+
+/// Whether the endpoint with this [`Endpoint::id`] is one of `target`'s.
+pub(super) fn has(target: &Target, id: u64) -> bool {
+    let has = |backend: &Arc<Backend>| backend.endpoints.iter().any(|endpoint| endpoint.id == id);
+    match target {
+        Target::Backend(backend) => has(backend),
+        Target::Split(split) => split.backends.iter().any(has),
+        Target::Release(release) => has(&release.stable) || has(&release.canary),
+        Target::Redirect(_) => false,
+    }
+}
+
+/// Where requests for `target` wait while [`choose`] finds no endpoint: in the most patient of its backends' queues.
+pub(super) fn queue(target: &Target) -> Option<&Queue> {
+    match target {
+        Target::Backend(backend) => Some(&backend.queue),
+        Target::Split(split) => split.backends.iter().map(|backend| &backend.queue).max_by_key(|queue| queue.time),
+        Target::Release(release) => Some(&release.stable.queue),
+        Target::Redirect(_) => None,
+    }
+}
+
 /// An endpoint of `backend` that takes requests, rather not `avoid`.
-pub(super) fn endpoint(worker: &Worker, backend: &Backend, avoid: Option<u64>, now: Duration) -> Option<Arc<Endpoint>> {
+pub(super) fn endpoint<'a>(
+    worker: &Worker,
+    backend: &'a Backend,
+    avoid: &[u64],
+    now: Duration,
+) -> Option<&'a Arc<Endpoint>> {
     let cursor = backend.cursor.of(worker.index);
     let mut rng = worker.rng.borrow_mut();
-    balancer::pick(backend.balancer, &backend.endpoints, cursor, now, avoid, &mut rng).cloned()
+    balancer::pick(backend.balancer, &backend.endpoints, cursor, now, avoid, &mut rng)
 }
 
-fn plain(worker: &Worker, slot: usize, backend: &Arc<Backend>) -> Result<Choice, Fault> {
-    let endpoint = endpoint(worker, backend, None, clock::uptime()).ok_or(Fault::NoEndpoint)?;
-    Ok(Choice { slot, backend: backend.clone(), endpoint, assigned: None })
+fn plain<'a>(worker: &Worker, slot: usize, backend: &'a Arc<Backend>, now: Duration) -> Result<Choice<'a>, Fault> {
+    let none = if backend.unresolved { Fault::Unresolved } else { Fault::NoEndpoint };
+    let endpoint = endpoint(worker, backend, &[], now).ok_or(none)?;
+    Ok(Choice { slot, backend, endpoint, assigned: None })
 }
 
-fn by_weight(worker: &Worker, split: &Split) -> Result<Choice, Fault> {
-    let pick = || split.weights.pick(split.phase.of(worker.index), &mut worker.rng.borrow_mut());
-    let first = pick();
-    let choice = plain(worker, first, &split.backends[first]);
-    if choice.is_ok() {
+fn by_weight<'a>(worker: &Worker, split: &'a Split, now: Duration) -> Result<Choice<'a>, Fault> {
+    let weights = split.weights.as_ref().ok_or(Fault::NoBackend)?;
+    let picked = weights.pick(split.phase.of(worker.index), &mut worker.rng.borrow_mut());
+    let choice = plain(worker, picked, &split.backends[picked], now);
+    if !matches!(choice, Err(Fault::NoEndpoint)) {
         return choice;
     }
-    // Ask the split again rather than go through the list: what a dead backend leaves is shared by weight as well.
-    for _ in 0..split.backends.len() * 2 {
-        let other = pick();
-        if other != first
-            && let Ok(choice) = plain(worker, other, &split.backends[other])
-        {
-            return Ok(choice);
-        }
-    }
-    choice
+    // What a backend without endpoints leaves is shared among the others by weight.
+    let can = |other: usize| balancer::has_any(&split.backends[other].endpoints);
+    let other = weights.stand_in(can, &mut worker.rng.borrow_mut());
+    other.map_or(choice, |other| plain(worker, other, &split.backends[other], now))
 }
 
-fn by_side(
+fn by_side<'a>(
     exchange: &Rc<Exchange>,
-    release: &Arc<Release>,
+    release: &'a Arc<Release>,
     headers: &HeaderMap,
     client: &Client,
-) -> Result<Choice, Fault> {
+) -> Result<Choice<'a>, Fault> {
     let worker = &exchange.connection.worker;
     let mut assigned = match overridden(&release.overrides, headers, client) {
         Some(side) => Assigned::new(release, side, By::Override),
         None => assign(exchange, release, headers, client),
     };
-    let now = clock::uptime();
+    let now = exchange.began;
     let meant = assigned.side;
     for side in [meant, meant.other()] {
         let backend = release.backend(side);
-        if let Some(endpoint) = endpoint(worker, backend, None, now) {
+        if let Some(endpoint) = endpoint(worker, backend, &[], now) {
             if side != meant {
                 assigned.side = side;
                 assigned.by = By::Failover;
             }
-            return Ok(Choice { slot: slot_of(side), backend: backend.clone(), endpoint, assigned: Some(assigned) });
+            return Ok(Choice { slot: slot_of(side), backend, endpoint, assigned: Some(assigned) });
         }
     }
     Err(Fault::NoEndpoint)
@@ -170,7 +226,12 @@ fn is_key(wanted: &Override, value: &[u8]) -> bool {
     wanted.value.as_ref().is_none_or(|secret| secret.as_bytes().ct_eq(value).into())
 }
 
-fn assign(exchange: &Rc<Exchange>, release: &Arc<Release>, headers: &HeaderMap, client: &Client) -> Assigned {
+fn assign<'a>(
+    exchange: &Rc<Exchange>,
+    release: &'a Arc<Release>,
+    headers: &HeaderMap,
+    client: &Client,
+) -> Assigned<'a> {
     let share = release.live.weight();
     let rollout = release.spec.rollout.as_str();
     let sticky = |key: &[u8]| {
@@ -201,7 +262,7 @@ fn assign(exchange: &Rc<Exchange>, release: &Arc<Release>, headers: &HeaderMap, 
 }
 
 /// A client without a cookie is shared exactly, and gets a key that stands on the side that it went to.
-fn newcomer(exchange: &Rc<Exchange>, release: &Arc<Release>, name: &str, max_age: Duration) -> Assigned {
+fn newcomer<'a>(exchange: &Rc<Exchange>, release: &'a Arc<Release>, name: &str, max_age: Duration) -> Assigned<'a> {
     let side = next_side(exchange, release);
     let (rollout, share) = (release.spec.rollout.as_str(), release.live.weight());
     let key = split::draw_key(rollout, share, side, &mut exchange.connection.worker.rng.borrow_mut());
@@ -220,9 +281,9 @@ fn side_of(canary: bool) -> Side {
     if canary { Side::Canary } else { Side::Stable }
 }
 
-impl Assigned {
-    fn new(release: &Arc<Release>, side: Side, by: By) -> Self {
-        Self { release: release.clone(), side, by, client: None, cookie: None }
+impl<'a> Assigned<'a> {
+    fn new(release: &'a Arc<Release>, side: Side, by: By) -> Self {
+        Self { release, side, by, client: None, cookie: None }
     }
 }
 

@@ -2,27 +2,32 @@
 //!
 //! HTTP/1 is weir's own ([`super::http1`]), HTTP/2 is hyper's. Both give the same handler the same requests.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::{Request, Response, Version};
+use http::{HeaderValue, Request, Response, Version};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
-use super::account;
+use super::access_log::Entry;
+use super::account::Account;
 use super::download::Download;
+use super::forwarded;
 use super::handle::handle;
 use super::http1::{self, Answer, RequestBody, Service, Settings};
 use super::incoming::Incoming;
 use super::limit::Permit;
+use super::ration::Rationed;
 use super::respond;
 use super::transport::{ClientIo, Transport};
 use super::view::{Listening, View};
@@ -41,6 +46,7 @@ pub(super) struct Connection {
     pub(super) listening: Rc<Listening>,
     /// The other end.
     pub(super) peer: SocketAddr,
+    peer_value: OnceCell<HeaderValue>,
     /// The name the client asked for by TLS; `None` for plain text, empty when it asked for none.
     pub(super) tls: Option<Box<str>>,
     version: Version,
@@ -70,11 +76,7 @@ pub(super) async fn serve(
         () = closed => None,
     };
     let Some(Opened { io, tls, version }) = opened else { return };
-    let (in_flight, idle_since) = (Cell::new(0), Cell::new(clock::uptime()));
-    worker.serves();
-    let cut = io.cut();
-    let connection = Connection { worker, listening, peer, tls, version, cut, in_flight, idle_since, _permit: permit };
-    let connection = Rc::new(connection);
+    let connection = Connection::begin((worker, listening), peer, permit, (tls, version, io.cut()));
     let policy = &view.snapshot.client;
     match version {
         Version::HTTP_2 => Box::pin(serve_http2(connection, io, policy)).await,
@@ -92,20 +94,31 @@ struct Opened {
 /// Shakes hands, and finds out which HTTP is spoken; `None` when the client fails to, or takes too long.
 async fn open(view: &View, mut stream: TcpStream) -> Option<Opened> {
     let policy = &view.snapshot.client;
-    let Some(config) = view.listener()?.tls.clone() else {
+    let Some(config) = view.listener(view.first)?.tls.clone() else {
         let mut ahead = [0; PREFACE.len()];
         let count = timeout(policy.header, read_ahead(&mut stream, &mut ahead)).await.ok()?.ok()?;
         let version = if ahead == *PREFACE { Version::HTTP_2 } else { Version::HTTP_11 };
         let io = ClientIo::new(Transport::Plain(stream), &ahead[..count]);
         return (count > 0).then_some(Opened { io, tls: None, version });
     };
-    let handshake = TlsAcceptor::from(config).accept(stream);
-    let stream = timeout(policy.handshake, handshake).await.ok()?.ok()?;
+    let stream = if view.is_shared() {
+        timeout(policy.handshake, accept_by_name(view, stream)).await.ok()??
+    } else {
+        timeout(policy.handshake, TlsAcceptor::from(config).accept(stream)).await.ok()?.ok()?
+    };
     let session = stream.get_ref().1;
     let version = if session.alpn_protocol() == Some(b"h2") { Version::HTTP_2 } else { Version::HTTP_11 };
     let tls = Some(session.server_name().unwrap_or_default().into());
     let io = ClientIo::new(Transport::Tls(Box::new(stream)), &[]);
     Some(Opened { io, tls, version })
+}
+
+/// Shakes hands as the listener does whose host the client asks for; `None` when there is no such listener.
+async fn accept_by_name(view: &View, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.ok()?;
+    let listener = view.listener_of(start.client_hello().server_name().unwrap_or_default())?;
+    let config = view.listener(listener)?.tls.clone()?;
+    start.into_stream(config).await.ok()
 }
 
 /// Reads until the bytes are HTTP/2's preface, or differ from it.
@@ -148,8 +161,14 @@ impl Service for Http1 {
             Http1Error::TooLarge | Http1Error::TooMany => Fault::HeadersTooLarge,
             _ => Fault::BadRequest,
         };
-        if let Some(traffic) = self.0.view().unrouted() {
-            account::count_refused(traffic.of(self.0.worker.index), fault.status());
+        let (connection, view) = (&self.0, self.0.view());
+        let mut account = Account::refused(connection.worker.index, fault);
+        account.close(view.first, view.unrouted(view.first), Duration::ZERO);
+        if let Some(log) = &view.log {
+            let entry = Entry::unread();
+            connection.worker.log.write(|line| {
+                log.render(line, &entry, (connection, view.listener(view.first)), &account, Duration::ZERO)
+            });
         }
         respond::to_nobody(fault)
     }
@@ -172,14 +191,34 @@ async fn serve_http2(connection: Rc<Connection>, io: ClientIo, policy: &ClientPo
         let answer = handle(handler.clone(), request.map(Incoming::Http2));
         async move { Ok::<_, Infallible>(answer.await.response) }
     });
+    let spent = Rc::<Notify>::default();
+    let io = Rationed::new(io, spent.clone());
     let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
-    connection.watch_http2(serving.as_mut(), |serving| serving.graceful_shutdown()).await;
+    connection.watch_http2(serving.as_mut(), |serving| serving.graceful_shutdown(), &spent).await;
 }
 
 impl Connection {
+    /// A connection from `peer` at a listening socket of a worker; `cut` ends it for the client.
+    pub(super) fn begin(
+        (worker, listening): (Rc<Worker>, Rc<Listening>),
+        peer: SocketAddr,
+        permit: Permit,
+        (tls, version, cut): (Option<Box<str>>, Version, Rc<Cell<bool>>),
+    ) -> Rc<Self> {
+        worker.serves();
+        let (peer_value, in_flight, idle_since) = (OnceCell::new(), Cell::new(0), Cell::new(clock::uptime()));
+        let _permit = permit;
+        Rc::new(Self { worker, listening, peer, peer_value, tls, version, cut, in_flight, idle_since, _permit })
+    }
+
     /// The snapshot in force, through this connection's listener.
     pub(super) fn view(&self) -> Rc<View> {
         self.listening.view(&self.worker.current)
+    }
+
+    /// The other end's address, as backends are told of it.
+    pub(super) fn peer_value(&self) -> &HeaderValue {
+        self.peer_value.get_or_init(|| forwarded::address_value(self.peer.ip()))
     }
 
     /// `http` or `https`.
@@ -200,28 +239,36 @@ impl Connection {
         self.in_flight.set(self.in_flight.get() + 1);
     }
 
-    /// An exchange is over.
-    pub(super) fn exchange_ends(&self) {
+    /// An exchange is over, at `now`.
+    pub(super) fn exchange_ends(&self, now: Duration) {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
-        self.idle_since.set(clock::uptime());
+        self.idle_since.set(now);
     }
 
-    /// Drives `serving` to its end: its own, or an orderly one when it was idle for too long or the listener closes.
+    /// Drives `serving` to its end: its own, or an orderly one when it was idle for too long or the listener leaves.
     ///
     /// The timer is not set anew by requests; when it rings, it is looked up how long the connection has been idle.
-    async fn watch_http2<F>(&self, mut serving: Pin<&mut F>, finish: impl Fn(Pin<&mut F>))
+    ///
+    /// Once its ration is `spent` it gets the time to hear of its end, and no more.
+    async fn watch_http2<F>(&self, mut serving: Pin<&mut F>, finish: impl Fn(Pin<&mut F>), spent: &Notify)
     where
         F: Future<Output = hyper::Result<()>>,
     {
         let keep_alive = self.view().snapshot.client.keep_alive;
         let mut alarm = std::pin::pin!(tokio::time::sleep(keep_alive));
-        let mut told = false;
+        let (mut told, mut floods) = (false, false);
         loop {
             tokio::select! {
                 biased;
                 _ = serving.as_mut() => return,
-                () = self.listening.closing.cancelled(), if !told => {
+                () = self.listening.leaving.cancelled(), if !told => {
                     told = true;
+                    finish(serving.as_mut());
+                    alarm.as_mut().reset(Instant::now() + LAST_WORDS);
+                }
+                () = spent.notified(), if !floods => {
+                    tracing::debug!(peer = %self.peer, "a client floods its HTTP/2 connection, which is ended");
+                    (told, floods) = (true, true);
                     finish(serving.as_mut());
                     alarm.as_mut().reset(Instant::now() + LAST_WORDS);
                 }
@@ -229,6 +276,7 @@ impl Connection {
                     let limit = if told { LAST_WORDS } else { keep_alive };
                     let left = (self.idle_since.get() + limit).saturating_sub(clock::uptime());
                     match (self.in_flight.get(), left.is_zero()) {
+                        _ if floods => return,
                         (0, true) if told => return,
                         (0, true) => {
                             told = true;

@@ -16,6 +16,7 @@ pub(crate) const RESOLUTION: Duration = Duration::from_millis(100);
 pub(crate) struct Watch {
     /// Milliseconds since the worker began, as of the last tick.
     now: Cell<u64>,
+    leaving: Cell<bool>,
     draining: Cell<bool>,
     slots: RefCell<Vec<Option<Rc<Slot>>>>,
     free: RefCell<Vec<usize>>,
@@ -65,8 +66,14 @@ impl Watch {
         }
     }
 
+    /// From now on each answer says that it is the last on its connection.
+    pub(crate) fn leave(&self) {
+        self.leaving.set(true);
+    }
+
     /// Calls all connections to end when they can.
     pub(crate) fn drain(&self) {
+        self.leave();
         self.draining.set(true);
         for slot in self.slots.borrow().iter().flatten() {
             slot.wake();
@@ -110,6 +117,11 @@ impl Deadline {
             None => *waker = Some(cx.waker().clone()),
         }
         Poll::Pending
+    }
+
+    /// Whether answers say that they are the last.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.watch.leaving.get()
     }
 
     /// Whether connections are called to end.

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::evidence::Ending;
 use super::exchange::Ticket;
+use crate::failures::Cause;
 use crate::outcome::{Fault, Outcome, Semantics};
 use crate::upstream::{BodyError, UpstreamBody};
 
@@ -89,24 +91,25 @@ impl Passing {
     fn whole(&mut self) {
         self.source = Source::Done;
         // What the head said has been noted; a gRPC call that ends without a status has failed.
-        let outcome = match self.semantics {
-            Semantics::Http => Outcome::Success,
-            Semantics::Grpc => self.grpc_outcome(None),
+        let ending = match self.semantics {
+            Semantics::Http => Ending::Good,
+            Semantics::Grpc => self.grpc_ending(None),
         };
-        self.ticket.ended(outcome);
+        self.ticket.ended(ending);
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
         if self.semantics == Semantics::Grpc {
-            let outcome = self.grpc_outcome(grpc_status(trailers));
-            self.ticket.ended(outcome);
+            let ending = self.grpc_ending(grpc_status(trailers));
+            self.ticket.ended(ending);
             self.semantics = Semantics::Http;
         }
     }
 
-    fn grpc_outcome(&self, code: Option<u8>) -> Outcome {
+    fn grpc_ending(&self, code: Option<u8>) -> Ending {
         let code = code.unwrap_or(GRPC_UNKNOWN);
-        self.ticket.release().map_or(Outcome::Success, |release| release.failures.classify_grpc(code))
+        let outcome = self.ticket.release().map_or(Outcome::Success, |release| release.failures.classify_grpc(code));
+        Ending::of(outcome, Cause::Grpc(code))
     }
 
     fn break_off(&mut self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

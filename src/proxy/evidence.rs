@@ -10,20 +10,48 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
+
+use crate::clock::{Clock, SystemClock};
+use crate::failures::{Cause, FailedRequest};
 use crate::outcome::Outcome;
-use crate::snapshot::{Release, ReleaseLive};
+use crate::snapshot::{Release, RouteLive};
 use crate::types::Side;
 
 /// An exchange that counts, until it has been counted.
 #[derive(Debug)]
 pub(super) struct Evidence {
     release: Arc<Release>,
+    /// The route's place among those of the release.
+    route: Option<usize>,
     side: Side,
     worker: usize,
     /// With affinity: the client, by hash.
     client: Option<u64>,
     sent: Duration,
     head: Option<Duration>,
+}
+
+/// How an exchange went, as far as it went.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// Well.
+    Good,
+    /// By a failure of the version.
+    Failed(Cause),
+    /// In a way that says nothing of the version.
+    Ignored,
+}
+
+impl Ending {
+    /// With `outcome`, by `cause` if it is a failure.
+    pub(super) fn of(outcome: Outcome, cause: Cause) -> Self {
+        match outcome {
+            Outcome::Success => Self::Good,
+            Outcome::Failure => Self::Failed(cause),
+            Outcome::Ignored => Self::Ignored,
+        }
+    }
 }
 
 /// Whether there is more to come of it.
@@ -36,28 +64,41 @@ pub(super) enum Settled {
 }
 
 impl Evidence {
-    /// The first attempt is sent to `side` at `now`.
-    pub(super) fn new(release: Arc<Release>, side: Side, worker: usize, client: Option<u64>, now: Duration) -> Self {
-        Self { release, side, worker, client, sent: now, head: None }
+    /// The first attempt, by the release's route at `route`, is sent to `side` at `now`.
+    pub(super) fn new(
+        release: Arc<Release>,
+        route: Option<usize>,
+        side: Side,
+        worker: usize,
+        client: Option<u64>,
+        now: Duration,
+    ) -> Self {
+        Self { release, route, side, worker, client, sent: now, head: None }
     }
 
-    /// The response head is there at `now`, and says `outcome` so far.
-    pub(super) fn answered(&mut self, outcome: Outcome, now: Duration) -> Settled {
+    /// The response head of the request `id` is there at `now`: what it says so far.
+    pub(super) fn answered(&mut self, so_far: Ending, id: Option<&HeaderValue>, now: Duration) -> Settled {
         self.head = Some(now.saturating_sub(self.sent));
-        match outcome {
-            Outcome::Success => Settled::No,
-            Outcome::Failure => self.record(Failed::Yes, now),
-            Outcome::Ignored => Settled::Yes,
+        match so_far {
+            Ending::Good => Settled::No,
+            Ending::Failed(cause) => self.failed(cause, id, now),
+            Ending::Ignored => Settled::Yes,
         }
     }
 
-    /// The exchange ended at `now` with `outcome`: at the end of its body, or by a fault.
-    pub(super) fn ended(&mut self, outcome: Outcome, now: Duration) -> Settled {
-        match outcome {
-            Outcome::Success => self.record(Failed::No, now),
-            Outcome::Failure => self.record(Failed::Yes, now),
+    /// The exchange of the request `id` ended `now`: at the end of its body, or by a fault. The clock is read where it matters
+    /// only: not where a response head has told how long it took.
+    pub(super) fn ended(
+        &mut self,
+        ending: Ending,
+        id: Option<&HeaderValue>,
+        now: impl FnOnce() -> Duration,
+    ) -> Settled {
+        match ending {
+            Ending::Good => self.record(Failed::No, now),
+            Ending::Failed(cause) => self.failed(cause, id, now()),
             // Whoever waited until the horizon has told enough, even if it was swept a little later.
-            Outcome::Ignored => self.look(now).max(Settled::Yes),
+            Ending::Ignored => self.look(now()).max(Settled::Yes),
         }
     }
 
@@ -66,18 +107,40 @@ impl Evidence {
         if now.saturating_sub(self.sent) < self.release.bounds.horizon() {
             Settled::No
         } else {
-            self.record(Failed::No, now)
+            self.record(Failed::No, || now)
         }
     }
 
-    fn record(&mut self, failed: Failed, now: Duration) -> Settled {
+    /// Told before it is counted: who decides because of it finds it told.
+    fn failed(&mut self, cause: Cause, id: Option<&HeaderValue>, now: Duration) -> Settled {
+        let route = self.route().map(|route| route.name.clone());
+        let mut failures = self.release.live.failures(self.worker);
+        failures.count(self.side, route.as_ref(), cause);
+        if self.side == Side::Canary {
+            let id = id.map_or_else(String::new, |id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+            let (time, cause) = (SystemClock.now(), cause.to_string());
+            failures.sample(FailedRequest { time, id, route, cause });
+        }
+        drop(failures);
+        self.record(Failed::Yes, || now)
+    }
+
+    fn route(&self) -> Option<&RouteLive> {
+        self.route.and_then(|route| self.release.routes.get(route)).map(|route| &**route)
+    }
+
+    fn record(&mut self, failed: Failed, now: impl FnOnce() -> Duration) -> Settled {
         let live = &self.release.live;
-        let latency = self.head.unwrap_or_else(|| now.saturating_sub(self.sent));
+        let latency = self.head.unwrap_or_else(|| now().saturating_sub(self.sent));
         // Above the last bound, an unanswered exchange falls into the overflow bucket by itself.
         let bucket = self.release.bounds.bucket(latency);
         let failed = failed == Failed::Yes;
-        let first_of_client = failed && is_first_failure(live, self.client);
+        // Without affinity every request is a client of its own.
+        let first_of_client = failed && self.client.is_none_or(|client| live.failed_clients().insert(client));
         live.side(self.side).of(self.worker).record(bucket, failed, first_of_client);
+        if let Some(route) = self.route() {
+            route.side(self.side).of(self.worker).record(failed);
+        }
         if failed && self.side == Side::Canary {
             live.failed.notify_one();
         }
@@ -96,15 +159,3 @@ enum Failed {
     Yes,
     No,
 }
-
-/// Whether a failure is its client's first in this rollout. Without affinity every request is a client of its own.
-///
-/// Once the set is full, further clients are not told apart, and do not count as new: the verdict fell long before.
-fn is_first_failure(live: &ReleaseLive, client: Option<u64>) -> bool {
-    let Some(client) = client else { return true };
-    let mut failed = live.failed_clients.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    failed.len() < MOST_FAILED_CLIENTS && failed.insert(client)
-}
-
-/// Bounds the memory of a rollout that fails everybody: 100,000 hashes are about 2 MB.
-const MOST_FAILED_CLIENTS: usize = 100_000;

@@ -4,7 +4,7 @@
 //! The [`Ticket`] is handed from the handler to the response body (or to the upgrade); whoever drops it ends the exchange.
 //! So a client that goes away, a panic and a drain past its deadline are all accounted for by the same `Drop`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::poll_fn;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -19,22 +19,27 @@ use tokio::time::{Instant, Sleep};
 use super::access_log::Entry;
 use super::account::{Account, Destination};
 use super::connection::Connection;
-use super::evidence::{Evidence, Settled};
+use super::evidence::{Ending, Evidence, Settled};
 use super::standstill::Standstill;
 use super::upload::Upload;
 use super::view::View;
 use crate::balancer::InFlight;
 use crate::clock;
+use crate::failures::Cause;
 use crate::outcome::{Fault, Outcome};
-use crate::snapshot::{Release, Route, Target};
+use crate::snapshot::{Listener, Release, Route, Target};
 use crate::upstream::UpstreamBody;
 
 /// A request under way.
 pub(super) struct Exchange {
     /// Where it came in.
     pub(super) connection: Rc<Connection>,
-    /// The configuration it began with, and keeps.
-    pub(super) view: Rc<View>,
+    /// The configuration it began with.
+    view: Rc<View>,
+    /// The one in which there was an endpoint at last, where it waited for one.
+    later: OnceCell<Rc<View>>,
+    /// The index of its listener; the first one at the address until its host is known.
+    listener: Cell<usize>,
     /// When its head was whole, as uptime.
     pub(super) began: Duration,
     /// Whether it stands still.
@@ -44,6 +49,7 @@ pub(super) struct Exchange {
     place: Cell<usize>,
     end: Cell<End>,
     deadline: RefCell<Option<Pin<Box<Sleep>>>>,
+    attempt_deadline: RefCell<Option<Pin<Box<Sleep>>>>,
     evidence: RefCell<Option<Evidence>>,
     account: RefCell<Account>,
     entry: RefCell<Option<Box<Entry>>>,
@@ -75,13 +81,16 @@ impl Ticket {
         let exchange = Rc::new(Exchange {
             entry: RefCell::new(view.log.as_ref().map(|log| Box::new(Entry::begin(log, request)))),
             account: RefCell::new(Account::new(connection.worker.index, now)),
+            listener: Cell::new(view.first),
             view,
+            later: OnceCell::new(),
             began: now,
             still: Standstill::new(now),
             payload: RefCell::default(),
             place: Cell::default(),
             end: Cell::new(End::Open),
             deadline: RefCell::default(),
+            attempt_deadline: RefCell::default(),
             evidence: RefCell::default(),
             id: RefCell::default(),
             in_flight: RefCell::default(),
@@ -108,17 +117,65 @@ impl Drop for Ticket {
 }
 
 impl Exchange {
-    /// `route` takes it: its time begins.
+    /// Its configuration: it keeps the one it began with, or the one that ended its wait.
+    pub(super) fn view(&self) -> &Rc<View> {
+        self.later.get().unwrap_or(&self.view)
+    }
+
+    /// It has waited for an endpoint, and there is one in `view`.
+    pub(super) fn waited(&self, view: Rc<View>) {
+        let _ = self.later.set(view);
+    }
+
+    /// Whether it has waited for an endpoint.
+    pub(super) fn has_waited(&self) -> bool {
+        self.later.get().is_some()
+    }
+
+    /// Finds the listener of `view` that a request for `host` belongs to.
+    ///
+    /// # Errors
+    /// [`Fault::NoRoute`] when it belongs to none; [`Fault::Misdirected`] when the client has shaken hands with another one.
+    pub(super) fn belongs_to(&self, view: &View, host: &str) -> Result<usize, Fault> {
+        let listener = view.listener_of(host).ok_or(Fault::NoRoute)?;
+        let asked = self.connection.tls.as_deref();
+        if asked.is_some_and(|name| view.listener_of(name) != Some(listener)) {
+            return Err(Fault::Misdirected);
+        }
+        Ok(listener)
+    }
+
+    /// It came in at this listener.
+    pub(super) fn enters(&self, listener: usize) {
+        self.listener.set(listener);
+    }
+
+    /// Its listener.
+    pub(super) fn listener(&self) -> Option<&Listener> {
+        self.view().listener(self.listener.get())
+    }
+
+    /// `route` takes it: its time begins, if it has not yet.
     pub(super) fn routed(&self, route: &Arc<Route>) {
         self.account.borrow_mut().route = Some(route.clone());
-        if let Some(timeout) = route.timeout {
+        if let Some(timeout) = route.timeout.filter(|_| self.deadline.borrow().is_none()) {
             *self.deadline.borrow_mut() = Some(Box::pin(tokio::time::sleep_until(Instant::now() + timeout)));
         }
     }
 
-    /// An attempt begins.
-    pub(super) fn attempt_begins(&self, to: Destination, now: Duration) {
-        self.account.borrow_mut().attempt_begins(self.view.listener, to, now);
+    /// An attempt begins, and with it the time that `route` gives to each.
+    pub(super) fn attempt_begins(&self, route: &Route, to: &Destination<'_>, now: Duration) {
+        if let Some(timeout) = route.attempt_timeout {
+            *self.attempt_deadline.borrow_mut() = Some(Box::pin(tokio::time::sleep_until(Instant::now() + timeout)));
+        }
+        self.still.begins_again();
+        self.account.borrow_mut().attempt_begins(self.listener.get(), to, now);
+    }
+
+    /// The attempt has a connection: from here on it may wait in vain.
+    pub(super) fn attempt_reaches(&self, to: &Destination<'_>, now: Duration) {
+        self.still.begins_again();
+        self.account.borrow_mut().attempt_reaches(to, now);
     }
 
     /// Notes something about the exchange.
@@ -131,8 +188,17 @@ impl Exchange {
         *self.evidence.borrow_mut() = Some(evidence);
     }
 
-    /// Lets the evidence, while it is open, take note of something.
-    pub(super) fn testify(&self, note: impl FnOnce(&mut Evidence) -> Settled) {
+    /// The evidence, while it is open, hears of the response head.
+    pub(super) fn answered(&self, so_far: Ending, now: Duration) {
+        self.testify(|evidence| evidence.answered(so_far, self.id.borrow().as_ref(), now));
+    }
+
+    /// The evidence, while it is open, hears of the end.
+    pub(super) fn ends(&self, ending: Ending, now: impl FnOnce() -> Duration) {
+        self.testify(|evidence| evidence.ended(ending, self.id.borrow().as_ref(), now));
+    }
+
+    fn testify(&self, note: impl FnOnce(&mut Evidence) -> Settled) {
         let mut slot = self.evidence.borrow_mut();
         if slot.as_mut().is_some_and(|evidence| note(evidence) == Settled::Yes) {
             *slot = None;
@@ -173,23 +239,23 @@ impl Exchange {
         *self.in_flight.borrow_mut() = Some(in_flight);
     }
 
-    /// The last byte of the response was handed over; `outcome` is what its trailers say.
-    pub(super) fn ended(&self, outcome: Outcome) {
-        self.testify(|evidence| evidence.ended(outcome, clock::uptime()));
+    /// The last byte of the response was handed over; `ending` is what its trailers say.
+    pub(super) fn ended(&self, ending: Ending) {
+        self.ends(ending, clock::uptime);
         self.end.set(End::Reached);
     }
 
     /// The response broke off.
     pub(super) fn broke(&self, fault: Fault) {
-        let outcome = self.outcome_of(fault);
-        self.testify(|evidence| evidence.ended(outcome, clock::uptime()));
+        self.ends(self.ending_by(fault), clock::uptime);
         self.account.borrow_mut().fault = Some(fault);
         self.end.set(End::Reached);
     }
 
     /// How `fault` counts for the release that the route leads to, if it leads to one.
-    pub(super) fn outcome_of(&self, fault: Fault) -> Outcome {
-        self.release().map_or(Outcome::Ignored, |release| release.failures.classify_fault(fault))
+    pub(super) fn ending_by(&self, fault: Fault) -> Ending {
+        let outcome = self.release().map_or(Outcome::Ignored, |release| release.failures.classify_fault(fault));
+        Ending::of(outcome, Cause::Fault(fault))
     }
 
     /// The release that the route leads to.
@@ -201,6 +267,9 @@ impl Exchange {
     }
 
     /// Waits for `future`, but no longer than the route allows, and not after the exchange has been given up.
+    ///
+    /// # Errors
+    /// [`Fault::ResponseTimeout`] when the time of the attempt alone is over; any other one is the end of the exchange.
     pub(super) async fn guard<F: Future>(&self, future: F) -> Result<F::Output, Fault> {
         let mut future = std::pin::pin!(future);
         poll_fn(|cx| match future.as_mut().poll(cx) {
@@ -210,20 +279,31 @@ impl Exchange {
         .await
     }
 
+    /// Whether the attempt waits for an endpoint that has fallen silent; says so once.
+    pub(super) fn waits_in_vain(&self) -> bool {
+        self.still.takes_vain()
+    }
+
     /// Ready when the exchange must end, and why.
     pub(super) fn poll_given_up(&self, cx: &mut Context<'_>) -> Poll<Fault> {
         if let Poll::Ready(fault) = self.still.poll(cx) {
             return Poll::Ready(fault);
         }
-        match self.deadline.borrow_mut().as_mut() {
-            Some(deadline) => deadline.as_mut().poll(cx).map(|()| Fault::RequestTimeout),
-            None => Poll::Pending,
+        let is_over = |deadline: &RefCell<Option<Pin<Box<Sleep>>>>, cx: &mut Context<'_>| {
+            deadline.borrow_mut().as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+        };
+        if is_over(&self.deadline, cx) {
+            return Poll::Ready(Fault::RequestTimeout);
         }
+        if is_over(&self.attempt_deadline, cx) { Poll::Ready(Fault::ResponseTimeout) } else { Poll::Pending }
     }
 
     /// Looks after the exchange from outside: the horizon of its evidence, and whether it stands still.
     pub(super) fn sweep(&self, now: Duration) {
         self.testify(|evidence| evidence.look(now));
+        if self.account.borrow().waits_in_vain(now) {
+            self.still.waits_in_vain();
+        }
         let idle = self.account.borrow().attempt.as_ref().map(|to| to.backend.idle_timeout);
         if let Some(fault) = idle.and_then(|idle| self.still.look(now, idle)) {
             self.let_go(fault);
@@ -254,17 +334,22 @@ impl Exchange {
         self.in_flight.borrow_mut().take();
         let now = clock::uptime();
         if self.end.get() != End::Reached {
-            self.testify(|evidence| evidence.ended(Outcome::Ignored, now));
+            self.ends(Ending::Ignored, || now);
             let mut account = self.account.borrow_mut();
             account.status = account.status.filter(|_| self.end.get() == End::Answered);
             account.fault = Some(Fault::ClientGone);
         }
-        self.account.borrow_mut().close(self.view.listener, self.view.unrouted(), now);
+        self.account.borrow_mut().close(self.listener.get(), self.view().unrouted(self.listener.get()), now);
         if let (Some(log), Some(entry)) = (&self.view.log, self.entry.borrow_mut().take()) {
-            self.connection.worker.log.write(|line| log.render(line, &entry, self, &self.account.borrow(), now));
+            let took = now.saturating_sub(self.began);
+            let account = self.account.borrow();
+            self.connection
+                .worker
+                .log
+                .write(|line| log.render(line, &entry, (&self.connection, self.listener()), &account, took));
         }
         self.connection.worker.exchanges.remove(self.place.get());
-        self.connection.exchange_ends();
+        self.connection.exchange_ends(now);
     }
 
     /// Where the registry keeps it.

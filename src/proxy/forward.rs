@@ -4,22 +4,20 @@ use std::rc::Rc;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 
 use super::exchange::Exchange;
 use super::forwarded::{self, Client, Origin};
 use super::rewrite::{self, Paths};
+use super::seen::Seen;
 use super::validate::Target;
 use super::{cookies, hop};
 use crate::outcome::{Fault, Semantics};
 use crate::snapshot::{self, Affinity, OverrideKey, Route};
-use crate::upstream::RequestBody;
 
 /// A request head that can be sent as often as it takes.
 pub(super) struct Outgoing {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    head: Parts,
     /// What the client wants to switch to.
     pub(super) upgrade: Option<HeaderValue>,
     /// How its response says what became of it.
@@ -27,80 +25,96 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// What the backend gets of `head`.
+    /// What the backend in `slot` of the route's target gets of `head`.
     ///
     /// # Errors
     /// [`Fault::Internal`] when a rewrite makes a path that is none.
     pub(super) fn new(
         exchange: &Rc<Exchange>,
-        route: &Route,
-        head: Parts,
+        (route, slot): (&Route, usize),
+        (mut head, seen): (Parts, Seen),
         target: &Target,
         client: &Client,
     ) -> Result<Self, Fault> {
-        let upgrade = hop::upgrade_of(head.version, &head.method, &head.headers);
-        let semantics = semantics_of(&head.headers);
-        let mut headers = head.headers;
-        hop::strip_request(&mut headers);
-        // hyper has answered it, or will, when the body is first read.
-        headers.remove(header::EXPECT);
-        hide(&mut headers, &route.target);
+        let upgrade = if seen.upgrade { hop::upgrade_of(head.version, &head.method, &head.headers) } else { None };
+        let semantics = semantics_of(&head.headers, seen);
+        let headers = &mut head.headers;
+        if seen.hop_by_hop {
+            hop::strip_request(headers);
+        }
+        if seen.expect {
+            // It has been answered, or will be, when the body is first read.
+            headers.remove(header::EXPECT);
+        }
+        hide(headers, seen, &route.target);
         let origin = Origin {
-            peer: exchange.connection.peer,
+            peer: exchange.connection.peer_value(),
             scheme: exchange.connection.scheme(),
             authority: &target.authority,
         };
-        forwarded::apply(&mut headers, client.trust, &origin);
-        let id = forwarded::request_id(&mut headers, client.trust, &mut exchange.connection.worker.rng.borrow_mut());
+        forwarded::apply(headers, seen, client.trust, &origin);
+        let id = forwarded::request_id(headers, client.trust, &mut exchange.connection.worker.rng.borrow_mut());
         exchange.identified(&id);
-        headers.insert(header::HOST, route.rewrite_host.clone().unwrap_or_else(|| target.authority.clone()));
-        rewrite::edit(&mut headers, &route.request_headers);
+        let host = route.rewrite_host.as_ref().unwrap_or(&target.authority);
+        if headers.get(header::HOST) != Some(host) {
+            headers.insert(header::HOST, host.clone());
+        }
+        rewrite::edit(headers, &route.request_headers);
+        if let Some(edits) = route.backend_edits(slot) {
+            rewrite::edit(headers, &edits.request);
+        }
         if let Some(protocol) = &upgrade {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, protocol.clone());
         }
-        let paths = Paths { uri: &head.uri, normalised: target.path.as_deref().unwrap_or(head.uri.path()) };
-        let path = rewrite::path_and_query(paths, route.rewrite_path.as_ref());
-        let uri = origin_form(path).ok_or(Fault::Internal)?;
-        Ok(Self { method: head.method, uri, headers, upgrade, semantics })
+        if route.rewrite_path.is_some() || head.uri.authority().is_some() {
+            let paths = Paths { uri: &head.uri, normalised: target.path(&head.uri).unwrap_or(head.uri.path()) };
+            let path = rewrite::path_and_query(paths, route.rewrite_path.as_ref());
+            head.uri = origin_form(path).ok_or(Fault::Internal)?;
+        }
+        head.version = Version::HTTP_11;
+        // What hyper noted for itself about the client's side.
+        head.extensions.clear();
+        Ok(Self { head, upgrade, semantics })
     }
 
     /// The method.
     pub(super) fn method(&self) -> &Method {
-        &self.method
+        &self.head.method
     }
 
-    /// The request with `body`.
-    pub(super) fn request(&self, body: RequestBody) -> Request<RequestBody> {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = self.headers.clone();
-        request
+    /// The head itself.
+    pub(super) fn head(&self) -> &Parts {
+        &self.head
     }
 }
 
 /// Whether a request speaks gRPC.
-pub(super) fn semantics_of(headers: &HeaderMap) -> Semantics {
+pub(super) fn semantics_of(headers: &HeaderMap, seen: Seen) -> Semantics {
+    if !seen.content_type {
+        return Semantics::Http;
+    }
     let grpc = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     if grpc { Semantics::Grpc } else { Semantics::Http }
 }
 
 /// Takes out what is between the client and weir: the affinity cookie and testers' keys. Joins the cookies' crumbs.
-fn hide(headers: &mut HeaderMap, target: &snapshot::Target) {
-    let snapshot::Target::Release(release) = target else { return cookies::join_without(headers, &[]) };
+fn hide(headers: &mut HeaderMap, seen: Seen, target: &snapshot::Target) {
     let mut unwanted = Vec::new();
-    if let Some(Affinity::Cookie { name, .. }) = &release.affinity {
-        unwanted.push(name.as_str());
-    }
-    for wanted in &release.overrides {
-        match &wanted.key {
-            OverrideKey::Header(name) => drop(headers.remove(name)),
-            OverrideKey::Cookie(name) => unwanted.push(name),
+    if let snapshot::Target::Release(release) = target {
+        if let Some(Affinity::Cookie { name, .. }) = &release.affinity {
+            unwanted.push(name.as_str());
+        }
+        for wanted in &release.overrides {
+            match &wanted.key {
+                OverrideKey::Header(name) => drop(headers.remove(name)),
+                OverrideKey::Cookie(name) => unwanted.push(name),
+            }
         }
     }
-    cookies::join_without(headers, &unwanted);
+    if seen.cookie {
+        cookies::join_without(headers, &unwanted);
+    }
 }
 
 fn origin_form(path: Option<PathAndQuery>) -> Option<Uri> {

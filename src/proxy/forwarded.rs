@@ -7,6 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+use super::seen::Seen;
+
 /// Who is on the other end, and whether it is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Client {
@@ -28,8 +30,8 @@ pub(super) enum Trust {
 /// What is known of the connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin<'a> {
-    /// The other end.
-    pub(super) peer: SocketAddr,
+    /// The other end's address: see [`address_value`].
+    pub(super) peer: &'a HeaderValue,
     /// `http` or `https`.
     pub(super) scheme: &'static str,
     /// The authority that the client asked for.
@@ -62,22 +64,30 @@ impl Client {
     }
 }
 
-/// Sets X-Forwarded-For, -Proto and -Host, and removes what a stranger must not say.
-pub(super) fn apply(headers: &mut HeaderMap, trust: Trust, origin: &Origin<'_>) {
-    let peer = origin.peer.ip().to_canonical().to_string();
+/// Whether a field of this name is one by which proxies speak about clients, beside those that are set anew.
+pub(super) fn is_from_proxy(name: &str) -> bool {
+    STRANGERS_MUST_NOT.contains(&name)
+}
+
+/// Sets X-Forwarded-For, -Proto and -Host, and removes what a stranger must not say, if any of that was `seen`.
+pub(super) fn apply(headers: &mut HeaderMap, seen: Seen, trust: Trust, origin: &Origin<'_>) {
     match trust {
         Trust::Stranger => {
-            for name in STRANGERS_MUST_NOT {
-                headers.remove(name);
+            if seen.from_proxy {
+                for name in STRANGERS_MUST_NOT {
+                    headers.remove(name);
+                }
             }
-            set(headers, X_FORWARDED_FOR, &peer);
+            headers.insert(X_FORWARDED_FOR, origin.peer.clone());
             headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme));
             headers.insert(X_FORWARDED_HOST, origin.authority.clone());
         }
         Trust::Proxy => {
             let known = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-            let list = known.chain([peer.as_str()]).collect::<Vec<_>>().join(", ");
-            set(headers, X_FORWARDED_FOR, &list);
+            let list = known.chain(origin.peer.to_str().ok()).collect::<Vec<_>>().join(", ");
+            if let Ok(list) = HeaderValue::from_str(&list) {
+                headers.insert(X_FORWARDED_FOR, list);
+            }
             headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(origin.scheme));
             headers.entry(X_FORWARDED_HOST).or_insert_with(|| origin.authority.clone());
         }
@@ -99,16 +109,25 @@ pub(super) fn request_id(headers: &mut HeaderMap, trust: Trust, rng: &mut fastra
 /// A random UUID (version 4). It names a request in logs; it is no secret.
 pub(super) fn new_id(rng: &mut fastrand::Rng) -> HeaderValue {
     let bits = (rng.u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let text = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-");
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("-"))
+    let mut text = [b'-'; 36];
+    let mut place = 0;
+    for (number, byte) in bits.to_be_bytes().into_iter().enumerate() {
+        // 8-4-4-4-12 digits.
+        place += usize::from(matches!(number, 4 | 6 | 8 | 10));
+        text[place] = HEX[usize::from(byte >> 4)];
+        text[place + 1] = HEX[usize::from(byte & 0xf)];
+        place += 2;
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        headers.insert(name, value);
-    }
+/// How backends are told of `peer`.
+pub(super) fn address_value(peer: IpAddr) -> HeaderValue {
+    // Digits, dots and colons.
+    HeaderValue::from_str(&peer.to_canonical().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
+
+const HEX: [u8; 16] = *b"0123456789abcdef";
 
 /// An entry of X-Forwarded-For: an address, perhaps with a port or in brackets.
 fn parse_address(entry: &str) -> Option<IpAddr> {

@@ -8,10 +8,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, head
 ///
 /// Reads what [`strip_request`] removes.
 pub(super) fn upgrade_of(version: Version, method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
+    if version != Version::HTTP_11 || *method != Method::GET || !headers.contains_key(header::UPGRADE) {
+        return None;
+    }
     // Only a request without a body may switch: where the body ends and the new protocol begins is not for us to guess.
     let bodiless = !headers.contains_key(header::TRANSFER_ENCODING)
         && headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
-    if version != Version::HTTP_11 || *method != Method::GET || !bodiless || !connection_lists(headers, "upgrade") {
+    if !bodiless || !connection_lists(headers, "upgrade") {
         return None;
     }
     let mut asked = headers.get_all(header::UPGRADE).iter();
@@ -40,7 +43,13 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
 /// A Content-Length beside a Transfer-Encoding goes first: the message was framed by the latter, and once that is stripped
 /// the stale length would cut the body (RFC 9112 section 6.3).
 pub(super) fn strip_response(headers: &mut HeaderMap, status: StatusCode) {
-    if headers.contains_key(header::TRANSFER_ENCODING) || status == StatusCode::NO_CONTENT {
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
+        return;
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING) {
         headers.remove(header::CONTENT_LENGTH);
     }
     strip(headers);
@@ -50,6 +59,11 @@ pub(super) fn strip_response(headers: &mut HeaderMap, status: StatusCode) {
 /// Whether `Connection` lists `token`.
 pub(super) fn connection_lists(headers: &HeaderMap, token: &str) -> bool {
     tokens(headers).any(|listed| listed.eq_ignore_ascii_case(token))
+}
+
+/// Whether a field of this name may have to go.
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
+    matches!(name, "connection" | "http2-settings" | "proxy-authenticate") || HOP_BY_HOP.contains(&name)
 }
 
 fn strip(headers: &mut HeaderMap) {

@@ -7,7 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Request};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use http_body::Body;
 use tokio::time::timeout;
 
@@ -18,48 +19,50 @@ use super::upload::Upload;
 use super::worker::Worker;
 use crate::balancer::InFlight;
 use crate::clock;
-use crate::snapshot::{Backend, Route};
+use crate::snapshot::{Backend, Mirror, Route};
 use crate::upstream::{RequestBody, Reuse};
 
 /// A request that is going to be copied.
 pub(super) struct Mirrored {
     worker: Rc<Worker>,
     backend: Arc<Backend>,
-    request: Request<RequestBody>,
+    head: Parts,
 }
 
 impl Mirrored {
-    /// Whether the request belongs to the share that is copied.
-    pub(super) fn draw(exchange: &Exchange, route: &Route, outgoing: &Outgoing) -> Option<Self> {
-        let mirror = route.mirror.as_ref()?;
+    /// The copies of the request: one for each mirror whose share it belongs to.
+    pub(super) fn draw(exchange: &Exchange, route: &Route, outgoing: &Outgoing) -> Vec<Self> {
+        route.mirrors.iter().filter_map(|mirror| Self::of(exchange, mirror, outgoing)).collect()
+    }
+
+    fn of(exchange: &Exchange, mirror: &Mirror, outgoing: &Outgoing) -> Option<Self> {
         let worker = &exchange.connection.worker;
         let drawn = mirror.phase.of(worker.index).next(mirror.share, &mut worker.rng.borrow_mut());
         // A switch of protocols cannot be copied: there is one client to talk to.
         if !drawn || outgoing.upgrade.is_some() {
             return None;
         }
-        let mut request = outgoing.request(RequestBody::empty());
-        request.headers_mut().insert(X_WEIR_MIRROR, HeaderValue::from_static("true"));
-        Some(Self { worker: worker.clone(), backend: mirror.backend.clone(), request })
+        let mut head = outgoing.head().clone();
+        head.headers.insert(X_WEIR_MIRROR, HeaderValue::from_static("true"));
+        Some(Self { worker: worker.clone(), backend: mirror.backend.clone(), head })
     }
 
     /// Sends the copy, if the whole body is there and not too many copies are under way.
-    pub(super) fn send(mut self, upload: &Upload) {
+    pub(super) fn send(self, upload: &Upload) {
         let Some(body) = upload.copy() else { return };
         let Some(place) = self.worker.mirrors.enter() else { return };
-        *self.request.body_mut() = RequestBody::full(body);
         let tasks = self.worker.tasks.clone();
         tasks.spawn_local(async move {
             let _place = place;
-            let _ = timeout(LONGEST, self.deliver()).await;
+            let _ = timeout(LONGEST, self.deliver(RequestBody::full(body))).await;
         });
     }
 
-    async fn deliver(self) {
+    async fn deliver(&self, body: RequestBody) {
         let now = clock::uptime();
-        let Some(endpoint) = choose::endpoint(&self.worker, &self.backend, None, now) else { return };
+        let Some(endpoint) = choose::endpoint(&self.worker, &self.backend, &[], now) else { return };
         let mut in_flight = InFlight::begin(endpoint.clone(), now);
-        let sent = self.worker.upstreams.send(&self.backend, &endpoint, self.request, Reuse::Any).await;
+        let sent = self.worker.upstreams.send(&self.backend, endpoint, &self.head, body, Reuse::Any).await;
         let Ok(response) = sent else { return in_flight.failed(clock::uptime()) };
         in_flight.answered(clock::uptime());
         // Read to the end, so that the connection can be used again.

@@ -1,10 +1,12 @@
 //! The exchanges that a worker has under way, and the look at all of them that costs none of them a timer.
 
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::exchange::Exchange;
+use crate::outcome::Fault;
 
 /// All exchanges of one worker.
 #[derive(Default)]
@@ -45,7 +47,10 @@ impl Registry {
         // A copy, because an exchange that is looked after may end.
         let all = self.exchanges.borrow().clone();
         for exchange in &all {
-            exchange.sweep(now);
+            // A defect that shows in one of them is not to stop the clock of all others.
+            if catch_unwind(AssertUnwindSafe(|| exchange.sweep(now))).is_err() {
+                exchange.still.give_up(Fault::Internal);
+            }
         }
     }
 }

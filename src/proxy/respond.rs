@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use super::download::{self, Download, Payload};
 use super::exchange::Ticket;
 use super::forwarded::X_REQUEST_ID;
+use super::seen::Seen;
 use super::{hop, rewrite};
 use crate::outcome::{Fault, Semantics};
 use crate::snapshot::Route;
@@ -19,8 +20,8 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Who asks by `request`.
-    pub(super) fn of<B>(request: &Request<B>) -> Self {
-        Self { method: request.method().clone(), language: Language::of(request.headers()) }
+    pub(super) fn of<B>(request: &Request<B>, seen: Seen) -> Self {
+        Self { method: request.method().clone(), language: Language::of(request.headers(), seen) }
     }
 }
 
@@ -37,9 +38,12 @@ enum Language {
 
 impl Language {
     /// What the request's fields ask for.
-    fn of(headers: &HeaderMap) -> Self {
-        if super::forward::semantics_of(headers) == Semantics::Grpc {
+    fn of(headers: &HeaderMap, seen: Seen) -> Self {
+        if super::forward::semantics_of(headers, seen) == Semantics::Grpc {
             return Self::Grpc;
+        }
+        if !seen.accept {
+            return Self::Text;
         }
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if accept.contains("application/json") { Self::Json } else { Self::Text }
@@ -65,6 +69,9 @@ pub(super) fn refusal(fault: Fault, asker: &Asker, id: Option<&HeaderValue>) -> 
     if fault == Fault::MethodRefused {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
+    if let Some(seconds) = fault.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if let Some(id) = id {
         headers.insert(X_REQUEST_ID, id.clone());
     }
@@ -77,19 +84,29 @@ pub(super) fn to_nobody(fault: Fault) -> Response<Download> {
     refusal(fault, &asker, None).map(Download::text)
 }
 
+/// The answer to a browser's question about another origin: `headers` say it all.
+pub(super) fn preflight(headers: HeaderMap) -> Response<Payload> {
+    let mut response = Response::new(Payload::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = headers;
+    response
+}
+
 /// A response of trailers only.
 fn grpc_refusal(fault: Fault) -> Response<Payload> {
     let mut response = Response::new(Payload::Local(Bytes::new()));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", HeaderValue::from(grpc_code(fault.status())));
+    headers.insert("grpc-status", HeaderValue::from(grpc_code(fault)));
     headers.insert("grpc-message", HeaderValue::from_static(fault.message()));
     response
 }
 
-/// gRPC's own mapping of HTTP statuses, and "resource exhausted" for what is too large.
-fn grpc_code(status: StatusCode) -> u16 {
-    match status.as_u16() {
+/// gRPC's own mapping of HTTP statuses, and "resource exhausted" for what is too large. A route that leads nowhere is
+/// "unavailable", as the Gateway API has it.
+fn grpc_code(fault: Fault) -> u16 {
+    match fault.status().as_u16() {
+        _ if matches!(fault, Fault::NoBackend | Fault::Unresolved) => 14,
         400 | 500 => 13,
         404 | 405 => 12,
         408 => 1,
@@ -100,12 +117,20 @@ fn grpc_code(status: StatusCode) -> u16 {
 }
 
 /// Makes a backend's response head one that the client may see.
-pub(super) fn pass_on(headers: &mut HeaderMap, status: StatusCode, route: &Route, cookie: Option<HeaderValue>) {
+pub(super) fn pass_on(
+    headers: &mut HeaderMap,
+    status: StatusCode,
+    (route, slot): (&Route, usize),
+    cookie: Option<HeaderValue>,
+) {
     let switch = if status == StatusCode::SWITCHING_PROTOCOLS { headers.remove(header::UPGRADE) } else { None };
     hop::strip_response(headers, status);
     if let Some(protocol) = switch {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(header::UPGRADE, protocol);
+    }
+    if let Some(edits) = route.backend_edits(slot) {
+        rewrite::edit(headers, &edits.response);
     }
     rewrite::edit(headers, &route.response_headers);
     if let Some(cookie) = cookie {

@@ -28,12 +28,16 @@ pub(super) struct Paths<'a> {
     pub(super) normalised: &'a str,
 }
 
-/// The target of a request in origin form: the bytes as the client wrote them, unless the path is rewritten.
+/// The target of a request in origin form: the bytes as the client wrote them, unless the path is rewritten. Without a path
+/// (`http://host?query`) it is `/` (RFC 9112, section 3.2.1).
 ///
 /// A rewrite starts from the path as rules compare it: the prefix that matched is not always there in the bytes.
 pub(super) fn path_and_query(paths: Paths<'_>, rewrite: Option<&PathRewrite>) -> Option<PathAndQuery> {
-    let as_written = paths.uri.path_and_query();
-    let Some(rewrite) = rewrite else { return as_written.cloned() };
+    let Some(rewrite) = rewrite else {
+        let as_written = paths.uri.path_and_query()?;
+        let text = as_written.as_str();
+        return if text.starts_with('?') { format!("/{text}").parse().ok() } else { Some(as_written.clone()) };
+    };
     let mut text = rewrite_path(paths.normalised, rewrite);
     if let Some(query) = paths.uri.query() {
         text.push('?');
@@ -65,6 +69,8 @@ pub(super) struct Here<'a> {
     pub(super) authority: &'a str,
     /// The listener's port.
     pub(super) port: u16,
+    /// The port that clients connect to, where that is said.
+    pub(super) public_port: Option<u16>,
 }
 
 /// The `Location` of a redirect, by the rules of the Gateway API: a port that is not written is the well-known one of a
@@ -77,9 +83,12 @@ pub(super) fn location(redirect: &Redirect, here: Here<'_>, paths: Paths<'_>) ->
     let port = match (redirect.port, &redirect.scheme, &redirect.host) {
         (Some(port), _, _) => port,
         (None, Some(_), _) => well_known,
-        (None, None, Some(_)) => here.port,
+        (None, None, Some(_)) => here.public_port.unwrap_or(here.port),
         // Nothing of the authority is written: it stays as the client knows it, which may differ behind a port mapping.
-        (None, None, None) => asked_port.and_then(|port| port.parse().ok()).unwrap_or(well_known),
+        (None, None, None) => {
+            let asked = || asked_port.and_then(|port| port.parse().ok());
+            here.public_port.or_else(asked).unwrap_or(well_known)
+        }
     };
     let path = path_and_query(paths, redirect.path.as_ref())?;
     let text =

@@ -19,6 +19,7 @@ pub(super) struct Standstill {
     upload: Cell<Upload>,
     download: Cell<Download>,
     given_up: Cell<Option<Fault>>,
+    vain: Cell<Vain>,
     task: RefCell<Option<Waker>>,
 }
 
@@ -40,6 +41,17 @@ enum Download {
     Offered,
 }
 
+/// Whether an attempt waits for an endpoint that has fallen silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vain {
+    /// Not as far as is known.
+    No,
+    /// It does, and its task has not looked yet.
+    News,
+    /// It does, and its task knows.
+    Known,
+}
+
 impl Standstill {
     /// Begins at `now`.
     pub(super) fn new(now: Duration) -> Self {
@@ -50,6 +62,7 @@ impl Standstill {
             upload: Cell::new(Upload::Calm),
             download: Cell::new(Download::Head),
             given_up: Cell::new(None),
+            vain: Cell::new(Vain::No),
             task: RefCell::new(None),
         }
     }
@@ -101,6 +114,32 @@ impl Standstill {
     /// Ends the exchange with `fault`, as soon as its task looks.
     pub(super) fn give_up(&self, fault: Fault) {
         self.given_up.set(Some(fault));
+        self.wake();
+    }
+
+    /// The endpoint of the attempt has fallen silent: its task is told, once.
+    pub(super) fn waits_in_vain(&self) {
+        if self.vain.get() == Vain::No {
+            self.vain.set(Vain::News);
+            self.wake();
+        }
+    }
+
+    /// Whether that is so and news.
+    pub(super) fn takes_vain(&self) -> bool {
+        let news = self.vain.get() == Vain::News;
+        if news {
+            self.vain.set(Vain::Known);
+        }
+        news
+    }
+
+    /// Another attempt begins, at an endpoint of which nothing is known yet.
+    pub(super) fn begins_again(&self) {
+        self.vain.set(Vain::No);
+    }
+
+    fn wake(&self) {
         if let Some(task) = self.task.borrow_mut().take() {
             task.wake();
         }

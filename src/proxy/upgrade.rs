@@ -11,9 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::attempts::Answered;
 use super::download::Download;
+use super::evidence::Ending;
 use super::exchange::Ticket;
 use super::http1::Answer;
-use crate::outcome::{Fault, Outcome};
+use crate::outcome::Fault;
 use crate::upstream::Upgraded;
 
 /// Whether a 101 with `headers` is what was asked for.
@@ -32,7 +33,7 @@ pub(super) fn switch(ticket: Ticket, mut answered: Answered) -> Answer<Download>
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *response.headers_mut() = std::mem::take(answered.response.headers_mut());
     ticket.answers(StatusCode::SWITCHING_PROTOCOLS, None, response.headers());
-    ticket.ended(Outcome::Success);
+    ticket.ended(Ending::Good);
     ticket.still.download_awaited();
     let tunnel = backend.map(|backend| Box::new(Tunnel { backend, ticket }) as Box<dyn super::http1::Transport>);
     Answer { response, tunnel }

@@ -69,7 +69,7 @@ impl Upload {
         let kept = if state == State::Ended { Kept::Whole(Vec::new()) } else { Kept::Gone };
         let upload = Rc::new(Self {
             hint: incoming.size_hint(),
-            limit: exchange.view.snapshot.client.body_bytes,
+            limit: exchange.view().snapshot.client.body_bytes,
             exchange: exchange.clone(),
             incoming: RefCell::new(incoming),
             kept: RefCell::new(kept),

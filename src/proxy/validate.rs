@@ -4,9 +4,11 @@
 //! client spelled it) and which path the rules compare. Nothing behind this module looks at `Host`, `:authority` or the raw
 //! path again to decide anything.
 
+use std::borrow::Cow;
+
 use http::request::Parts;
 use http::uri::Scheme;
-use http::{HeaderMap, HeaderValue, Method, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 
 use crate::outcome::Fault;
 use crate::route::{self, PathError};
@@ -16,19 +18,30 @@ use crate::route::{self, PathError};
 pub(super) struct Target {
     /// The authority as the client wrote it, for the Host that is forwarded.
     pub(super) authority: HeaderValue,
-    /// The path that rules compare, or why there is none. Where no rule compares paths that does not matter.
-    pub(super) path: Result<Box<str>, PathError>,
+    /// Bytes of it before its port.
+    host: usize,
+    /// The path that rules compare where it is another than was written, or why there is none.
+    path: Result<Option<Box<str>>, PathError>,
 }
 
 impl Target {
     /// Host and port.
     pub(super) fn authority(&self) -> &str {
-        self.authority.to_str().unwrap_or_default()
+        std::str::from_utf8(self.authority.as_bytes()).unwrap_or_default()
+    }
+
+    /// The path that rules compare, of a request for `uri`, or why there is none. Where no rule compares paths that does not
+    /// matter.
+    pub(super) fn path<'a>(&'a self, uri: &'a Uri) -> Result<&'a str, PathError> {
+        match &self.path {
+            Ok(changed) => Ok(changed.as_deref().unwrap_or(uri.path())),
+            Err(error) => Err(*error),
+        }
     }
 
     /// The host without its port.
     pub(super) fn host(&self) -> &str {
-        split_port(self.authority()).0
+        &self.authority()[..self.host]
     }
 }
 
@@ -53,8 +66,12 @@ pub(super) fn target(head: &Parts, most_fields: usize) -> Result<Target, Fault> 
         Version::HTTP_2 => authority_of_h2(head)?,
         _ => authority_of_h1(head)?,
     };
-    let path = route::normalise_path(head.uri.path()).map(|path| path.into_owned().into_boxed_str());
-    Ok(Target { authority, path })
+    let path = route::normalise_path(head.uri.path()).map(|path| match path {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(path) => Some(path.into_boxed_str()),
+    });
+    let host = std::str::from_utf8(authority.as_bytes()).map_or(0, |text| split_port(text).0.len());
+    Ok(Target { authority, host, path })
 }
 
 fn check_method(method: &Method) -> Result<(), Fault> {
@@ -105,7 +122,7 @@ fn valid(authority: &str) -> Result<HeaderValue, Fault> {
 }
 
 fn check_authority(value: &HeaderValue) -> Result<(), Fault> {
-    let text = value.to_str().map_err(|_| Fault::BadRequest)?;
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Fault::BadRequest)?;
     let (host, port) = split_port(text);
     let port_is_good = port.is_none_or(|port| {
         port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
@@ -118,19 +135,26 @@ fn check_authority(value: &HeaderValue) -> Result<(), Fault> {
 fn host_is_good(host: &str) -> bool {
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => {
-            !host.is_empty()
-                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
-        }
+        None => !host.is_empty() && host.bytes().all(|byte| OF_HOSTS[usize::from(byte)]),
     }
 }
 
+/// By byte: whether it stands in the names of hosts.
+const OF_HOSTS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    table
+};
+
 /// Host and port of an authority; an IPv6 address keeps its brackets.
 pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
-    let after_address = authority.rfind(']').map_or(0, |end| end + 1);
-    match authority[after_address..].rfind(':') {
-        Some(colon) => (&authority[..after_address + colon], Some(&authority[after_address + colon + 1..])),
-        None => (authority, None),
+    match authority.bytes().rposition(|byte| matches!(byte, b':' | b']')) {
+        Some(at) if authority.as_bytes()[at] == b':' => (&authority[..at], Some(&authority[at + 1..])),
+        _ => (authority, None),
     }
 }
 

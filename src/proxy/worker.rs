@@ -3,12 +3,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -18,11 +18,11 @@ use super::connection;
 use super::deadline::RESOLUTION;
 use super::limit::ConnectionLimit;
 use super::mirror::Mirrors;
+use super::queue::Bell;
 use super::registry::Registry;
 use super::view::Listening;
 use crate::clock;
-use crate::snapshot::Current;
-use crate::types::Name;
+use crate::snapshot::{Current, Place};
 use crate::upstream::Upstreams;
 
 /// What a worker's connections and exchanges share.
@@ -39,6 +39,8 @@ pub(super) struct Worker {
     pub(super) exchanges: Registry,
     /// Its copies of requests under way.
     pub(super) mirrors: Mirrors,
+    /// Wakes its requests that wait for an endpoint.
+    pub(super) bell: Bell,
     /// Its lines of the access log.
     pub(super) log: Lines,
     /// Owns every task that the worker has: when they have ended, nothing is left.
@@ -81,6 +83,8 @@ impl Worker {
             tokio::time::sleep(RESOLUTION).await;
             self.tick();
             self.exchanges.sweep(clock::uptime());
+            // Probes and ends of ejections announce themselves to nobody.
+            self.bell.ring();
             self.log.flush();
             if self.pulse.connections.get() == 0 {
                 self.listenings.borrow_mut().retain(|listening| !listening.closing.is_cancelled());
@@ -106,6 +110,8 @@ pub(super) enum Command {
     Close(Vec<u64>),
     /// The configuration in force has changed.
     Reload,
+    /// Go on, and tell clients that it is not for long.
+    Leave,
     /// Stop serving, and end within this time.
     Drain(Duration),
 }
@@ -115,8 +121,8 @@ pub(super) enum Command {
 pub(super) struct Socket {
     /// Tells it apart from all others there were.
     pub(super) key: u64,
-    /// The listener's name.
-    pub(super) name: Name,
+    /// Where it is.
+    pub(super) place: Place,
     /// The socket.
     pub(super) socket: StdListener,
 }
@@ -126,11 +132,15 @@ pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceive
     let mut open: HashMap<u64, Rc<Listening>> = HashMap::new();
     let keeper = worker.clone();
     let keeping_time = tokio::task::spawn_local(async move { keeper.keep_time().await });
+    let mut leaving = false;
     let deadline = loop {
         match commands.recv().await {
             Some(Command::Listen(socket)) => {
                 let key = socket.key;
                 if let Some(listening) = listen(&worker, socket) {
+                    if leaving {
+                        listening.leave();
+                    }
                     open.insert(key, listening);
                 }
             }
@@ -144,6 +154,11 @@ pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceive
                 for listening in open.values() {
                     listening.view(&worker.current);
                 }
+                worker.bell.ring();
+            }
+            Some(Command::Leave) => {
+                leaving = true;
+                open.values().for_each(|listening| listening.leave());
             }
             Some(Command::Drain(deadline)) => break deadline,
             None => break Duration::ZERO,
@@ -152,6 +167,7 @@ pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceive
     for listening in open.values() {
         listening.close();
     }
+    worker.bell.close();
     worker.tasks.close();
     let drained = timeout(deadline, worker.tasks.wait()).await;
     if drained.is_err() {
@@ -163,16 +179,16 @@ pub(super) async fn run(worker: Rc<Worker>, mut commands: mpsc::UnboundedReceive
 }
 
 fn listen(worker: &Rc<Worker>, socket: Socket) -> Option<Rc<Listening>> {
-    let Socket { name, socket, .. } = socket;
+    let Socket { place, socket, .. } = socket;
     let opened = socket.local_addr().and_then(|address| Ok((TcpListener::from_std(socket)?, address)));
     let (socket, address) = match opened {
         Ok(opened) => opened,
         Err(error) => {
-            tracing::error!(listener = %name, %error, "a socket cannot be served");
+            tracing::error!(address = %place.address, %error, "a socket cannot be served");
             return None;
         }
     };
-    let listening = Rc::new(Listening::new(name, address, &worker.current)?);
+    let listening = Rc::new(Listening::new(place, address, &worker.current)?);
     worker.listenings.borrow_mut().push(listening.clone());
     worker.tasks.spawn_local(accept(worker.clone(), listening.clone(), socket));
     Some(listening)
@@ -180,27 +196,47 @@ fn listen(worker: &Rc<Worker>, socket: Socket) -> Option<Rc<Listening>> {
 
 /// Accepts connections until the listener closes; those that the kernel had completed by then are served too.
 async fn accept(worker: Rc<Worker>, listening: Rc<Listening>, socket: TcpListener) {
-    let mut last_words = LAST_ACCEPTS;
-    while last_words > 0 {
+    loop {
         let accepted = tokio::select! {
             biased;
+            () = listening.closing.cancelled() => break,
             accepted = socket.accept() => accepted,
-            () = listening.closing.cancelled() => return,
         };
-        last_words -= usize::from(listening.closing.is_cancelled());
         match accepted {
-            Ok((stream, peer)) => {
-                let permit = worker.limit.acquire().await;
-                let serving = connection::serve(worker.clone(), listening.clone(), stream, peer, permit);
-                worker.tasks.spawn_local(serving);
-            }
+            Ok((stream, peer)) => welcome(&worker, &listening, stream, peer).await,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(listener = %listening.name, %error, "cannot accept connections, trying again");
+                tracing::warn!(address = %listening.address, %error, "cannot accept connections, trying again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+    let Ok(socket) = socket.into_std() else { return };
+    for (stream, peer) in waiting(&socket).take(LAST_ACCEPTS) {
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            welcome(&worker, &listening, stream, peer).await;
+        }
+    }
+}
+
+async fn welcome(worker: &Rc<Worker>, listening: &Rc<Listening>, stream: TcpStream, peer: SocketAddr) {
+    let permit = worker.limit.acquire().await;
+    worker.tasks.spawn_local(connection::serve(worker.clone(), listening.clone(), stream, peer, permit));
+}
+
+/// Connections that wait at `socket`, asked of the kernel itself: the runtime may not have heard of the last ones yet, and
+/// closing the socket would reset them.
+fn waiting(socket: &StdListener) -> impl Iterator<Item = (std::net::TcpStream, SocketAddr)> {
+    std::iter::from_fn(|| {
+        loop {
+            match socket.accept() {
+                Err(error) if is_of_one_connection(&error) => {}
+                accepted => return accepted.ok(),
+            }
+        }
+    })
 }
 
 /// Whether an error of `accept` concerns the connection that would have been next, not the listener.
@@ -224,3 +260,6 @@ const LAST_ACCEPTS: usize = 4096;
 
 /// Out of file descriptors: time for some connections to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

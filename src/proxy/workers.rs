@@ -1,22 +1,24 @@
 //! The workers as the rest of the program sees them: start, follow a reload, drain.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::{self, LocalOptions};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::task::LocalSet;
 use tokio_util::task::TaskTracker;
 
 use super::access_log::{Lines, Writer};
 use super::bind::{self, BindError, BoundListener};
 use super::limit::ConnectionLimit;
 use super::worker::{self, Command, Socket, Worker};
-use crate::snapshot::{Current, Listener, Snapshot};
+use crate::snapshot::{Current, Listener, Place, Snapshot};
 use crate::types::Name;
 use crate::upstream::Upstreams;
 
@@ -39,18 +41,17 @@ pub struct Workers {
     current: Arc<Current>,
     threads: Vec<(UnboundedSender<Command>, JoinHandle<()>)>,
     limit: Arc<ConnectionLimit>,
-    listeners: Vec<Served>,
+    places: Vec<Served>,
     next_key: AtomicU64,
     // After the threads: it waits for the lines of all of them.
     _log: Writer,
 }
 
-/// A listener that is being served.
+/// A place that is being served.
 #[derive(Clone, Debug)]
 struct Served {
     key: u64,
-    name: Name,
-    configured: SocketAddr,
+    place: Place,
     address: SocketAddr,
 }
 
@@ -77,34 +78,34 @@ impl Workers {
         let threads = (0..workers.max(1))
             .map(|index| spawn(index, &current, &limit, log.lines(), seeds.u64(..)))
             .collect::<io::Result<Vec<_>>>()?;
-        let mut started =
-            Self { current, threads, limit, listeners: Vec::new(), next_key: AtomicU64::new(0), _log: log };
+        let mut started = Self { current, threads, limit, places: Vec::new(), next_key: AtomicU64::new(0), _log: log };
         started.serve(bound);
         Ok(started)
     }
 
     /// Where the listeners are, in the order of the configuration; with port 0 the port that the kernel chose.
     pub fn addresses(&self) -> Vec<(Name, SocketAddr)> {
-        self.listeners.iter().map(|served| (served.name.clone(), served.address)).collect()
+        let snapshot = self.current.load();
+        let at = |place: &Place| self.places.iter().find(|served| served.place == *place).map(|served| served.address);
+        let addresses =
+            snapshot.listeners.iter().filter_map(|listener| Some((listener.name.clone(), at(&listener.place())?)));
+        addresses.collect()
     }
 
     /// Binds what `listeners` has and the workers do not, without serving it yet. Call it before the snapshot with
     /// `listeners` is put in force, and [`Workers::apply`] after that.
     ///
-    /// A listener is kept as it is, with its sockets and its connections, while its name and address stay.
+    /// What listens at an address stays as it is, with its sockets and its connections, while any listener has that address.
     ///
     /// # Errors
     /// A listener that cannot be bound: nothing has changed.
     pub fn prepare(&self, listeners: &[Listener]) -> Result<Change, BindError> {
-        let known = |listener: &Listener| {
-            self.listeners.iter().find(|served| served.name == listener.name && served.configured == listener.address)
-        };
-        let kept: Vec<Served> = listeners.iter().filter_map(known).cloned().collect();
-        let missing = listeners.iter().filter(|listener| known(listener).is_none());
-        let added = bind::bind(missing, self.threads.len())?;
-        let is_kept = |served: &&Served| kept.iter().any(|kept| kept.key == served.key);
-        let closed = self.listeners.iter().filter(|served| !is_kept(served)).map(|served| served.key).collect();
-        Ok(Change { added, kept, closed })
+        let wanted: HashSet<Place> = listeners.iter().map(Listener::place).collect();
+        let missing = |listener: &&Listener| self.places.iter().all(|served| served.place != listener.place());
+        let added = bind::bind(listeners.iter().filter(missing), self.threads.len())?;
+        let (kept, closed): (Vec<_>, Vec<_>) =
+            self.places.iter().cloned().partition(|served| wanted.contains(&served.place));
+        Ok(Change { added, kept, closed: closed.into_iter().map(|served| served.key).collect() })
     }
 
     /// Follows the snapshot that has just been put in force: serves what is new, drains what is gone.
@@ -114,10 +115,14 @@ impl Workers {
         if !change.closed.is_empty() {
             self.tell(|| Command::Close(change.closed.clone()));
         }
-        self.listeners = change.kept;
+        self.places = change.kept;
         self.serve(change.added);
-        let place = |served: &Served| snapshot.listeners.iter().position(|listener| listener.name == served.name);
-        self.listeners.sort_by_key(place);
+    }
+
+    /// Goes on as before, but tells every client that it should connect anew: by the next answer (HTTP/1), or at once (HTTP/2).
+    /// For the time in which others learn that new clients should go elsewhere.
+    pub fn leave(&self) {
+        self.tell(|| Command::Leave);
     }
 
     /// Stops accepting, ends connections as they come to rest, and gives requests under way until `deadline` from now.
@@ -142,13 +147,13 @@ impl Workers {
     }
 
     fn serve(&mut self, bound: Vec<BoundListener>) {
-        for BoundListener { name, configured, address, sockets } in bound {
+        for BoundListener { place, address, sockets } in bound {
             let key = self.next_key.fetch_add(1, Ordering::Relaxed);
             for ((commands, _), socket) in self.threads.iter().zip(sockets) {
                 // A worker that has ended has nothing to serve.
-                let _ = commands.send(Command::Listen(Socket { key, name: name.clone(), socket }));
+                let _ = commands.send(Command::Listen(Socket { key, place: place.clone(), socket }));
             }
-            self.listeners.push(Served { key, name, configured, address });
+            self.places.push(Served { key, place, address });
         }
     }
 
@@ -179,10 +184,16 @@ fn spawn(
 ) -> io::Result<(UnboundedSender<Command>, JoinHandle<()>)> {
     let (commands, arriving) = unbounded_channel();
     let (current, limit) = (current.clone(), limit.clone());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (started, starting) = sync_channel(1);
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let tasks = LocalSet::new();
-        tasks.block_on(&runtime, async move {
+        // A runtime that cannot leave its thread: a `LocalSet` in one that can would wake itself by a system call for every
+        // batch of events.
+        let runtime = match runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(started.send(Err(error))),
+        };
+        let _ = started.send(Ok(()));
+        runtime.block_on(async move {
             let worker = Worker {
                 index,
                 current,
@@ -190,6 +201,7 @@ fn spawn(
                 rng: fastrand::Rng::with_seed(seed).into(),
                 exchanges: Default::default(),
                 mirrors: Default::default(),
+                bell: Default::default(),
                 listenings: Default::default(),
                 pulse: Default::default(),
                 log,
@@ -199,7 +211,8 @@ fn spawn(
             worker::run(Rc::new(worker), arriving).await;
         });
         // The tasks that are left end here, each exchange with its account.
-        drop(tasks);
+        drop(runtime);
     })?;
+    starting.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
     Ok((commands, thread))
 }

@@ -48,9 +48,9 @@ impl RetryBudget {
 }
 
 impl Default for RetryBudget {
-    /// Holds the repeats of one second without requests, so that the first requests of all can be repeated.
+    /// Holds what it would hold after a long time without requests: an endpoint may die with many of the first requests of all.
     fn default() -> Self {
-        let purse = Purse { tokens: PER_SECOND as f32, stamp: 0 };
+        let purse = Purse { tokens: (PER_SECOND * WINDOW.as_secs_f64()) as f32, stamp: 0 };
         Self { deposits: AtomicU64::new(0), purse: AtomicU64::new(purse.to_bits()) }
     }
 }

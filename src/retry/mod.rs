@@ -61,7 +61,7 @@ pub enum Ended {
 /// An attempt that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
-    /// 1 for the first. An attempt that was followed by [`Decision::AgainFresh`] does not count.
+    /// 1 for the first at its side of a release. An attempt that was followed by [`Decision::AgainFresh`] does not count.
     pub number: u32,
     /// The side of a release that it went to; `None` for a plain backend.
     pub side: Option<Side>,
@@ -87,7 +87,8 @@ pub enum Decision {
     /// The same once more at the same endpoint, on a new connection: the old one had been closed while it was idle. Neither
     /// an attempt of its own nor a failure of the endpoint; takes no budget, and cannot happen twice in a row.
     AgainFresh,
-    /// Another attempt, on the stable side. Takes stable's budget.
+    /// Another attempt, on the stable side: there it is the first, so that whoever fell off the canary is as well off as
+    /// everybody on stable. Takes stable's budget.
     OnStable,
 }
 
@@ -122,10 +123,15 @@ impl RetryPolicy {
         if attempt.ended == Ended::PassedOn || attempt.replay == Replay::Impossible || !is_harmless {
             return Decision::Stop;
         }
-        if attempt.connection == Connection::Reused && attempt.ended == Ended::Fault(Fault::UpstreamClosed) {
+        let had_closed = match attempt.ended {
+            Ended::Fault(Fault::UpstreamClosed) => true,
+            Ended::Fault(Fault::UpstreamReset) => attempt.sent == Sent::Nothing,
+            _ => false,
+        };
+        if attempt.connection == Connection::Reused && had_closed {
             return Decision::AgainFresh;
         }
-        if attempt.number >= self.attempts {
+        if attempt.number >= self.most(attempt.sent) {
             return Decision::Stop;
         }
         match attempt.side {
@@ -133,6 +139,17 @@ impl RetryPolicy {
             None | Some(Side::Stable) if self.is_repeated(attempt.ended) => Decision::Again,
             None | Some(_) => Decision::Stop,
         }
+    }
+
+    /// How many endpoints may be tried for one connection, before anything is sent.
+    pub fn connects(&self) -> u32 {
+        self.most(Sent::Nothing)
+    }
+
+    /// Attempts in all. Who repeats at all goes on for some more while nobody has got the request: several endpoints may be
+    /// gone at once, and nothing is lost but time.
+    fn most(&self, sent: Sent) -> u32 {
+        if sent == Sent::Nothing && self.attempts > 1 { self.attempts.max(CONNECTS) } else { self.attempts }
     }
 
     /// Whether stable has to answer instead of the canary: for all that is the canary's doing, while there is time.
@@ -155,6 +172,7 @@ impl RetryPolicy {
                 | Fault::TlsFailed
                 | Fault::UpstreamClosed
                 | Fault::UpstreamReset
+                | Fault::UpstreamTruncated
                 | Fault::UpstreamProtocol,
             ) => true,
             Ended::Fault(Fault::ResponseTimeout) => self.statuses.contains(&StatusCode::GATEWAY_TIMEOUT),
@@ -163,6 +181,9 @@ impl RetryPolicy {
         }
     }
 }
+
+/// Attempts to reach an endpoint: HAProxy's default, too (`retries 3`).
+const CONNECTS: u32 = 4;
 
 /// Whether `method` may be applied twice. TRACE would be one of them; weir does not pass it on.
 fn is_idempotent(method: &Method) -> bool {

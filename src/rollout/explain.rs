@@ -33,9 +33,23 @@ pub fn decision(scene: &Scene<'_>, from: Ratio, reason: &Reason, state: &State, 
     match reason {
         Reason::Started => format!("started: {canary} gets {weight} of the traffic{}", of_steps(spec, state, ", ")),
         Reason::StepPassed => format!("{}: {}", rises(scene, from, state), comparison(scene, report)),
+        Reason::SteppedBack => {
+            let step = of_steps(spec, state, ", ");
+            format!(
+                "{canary} goes back from {from} to {weight}{step}: there is some evidence against it; {}",
+                comparison(scene, report)
+            )
+        }
         Reason::Healthy => {
             let odds = odds(report.log_promote, "a bad version gets this far in");
-            format!("promoted: {canary} gets all traffic; {}{odds}", comparison(scene, report))
+            format!("{}; {}{odds}", won(scene, state), comparison(scene, report))
+        }
+        Reason::HoldBackOver => {
+            let time = Span(spec.time_held_back());
+            format!(
+                "promoted: {canary} gets all traffic, after {time} in which it had {from} and was still watched; {}",
+                comparison(scene, report)
+            )
         }
         Reason::Convicted { culprit } => {
             let odds = odds(report.log_e, "a difference like this comes up by chance in");
@@ -47,6 +61,8 @@ pub fn decision(scene: &Scene<'_>, from: Ratio, reason: &Reason, state: &State, 
             let step = of_steps(spec, state, "");
             format!("paused at {weight}: {step} has passed and waits for a human; {}", ways_on(release, spec, weight))
         }
+        Reason::CannotStart { detail } => format!("aborted at {from}: {canary} does not start: {detail}"),
+        Reason::Undone => format!("aborted at {from}: {canary} was undone by whoever deploys it"),
         Reason::Command { command, by } => obeyed(scene, from, *command, by, state),
         Reason::StepsChanged if weight < from => {
             format!(
@@ -73,6 +89,13 @@ fn obeyed(scene: &Scene<'_>, from: Ratio, command: Command, by: &str, state: &St
         Command::Resume if state.phase == Phase::Promoted => {
             format!("approved by {by} at {from}: {canary} is promoted and gets all traffic")
         }
+        Command::Resume if state.phase == Phase::HoldingBack && weight == from => {
+            let time = Span(spec.time_held_back());
+            format!("resumed by {by}: {canary} goes on at {weight}, and is watched for another {time}")
+        }
+        Command::Resume if state.phase == Phase::HoldingBack => {
+            format!("approved by {by} at {from}: {}", won(scene, state))
+        }
         Command::Resume if weight == from => {
             format!("resumed by {by}: {canary} goes on at {weight}{}", of_steps(spec, state, ", "))
         }
@@ -98,11 +121,24 @@ fn no_evidence(scene: &Scene<'_>, from: Ratio, state: &State, report: &Report) -
             format!("aborted at {from}: {seen} are too few to be sure of {canary}, and the time for it is over{limit}")
         }
         Phase::Promoted => format!("promoted without full evidence, as onNoEvidence says: {seen} within atMost{limit}"),
+        Phase::HoldingBack => {
+            format!("{}, without full evidence, as onNoEvidence says: {seen} within atMost{limit}", won(scene, state))
+        }
         Phase::Progressing | Phase::Paused => {
             let rises = rises(scene, from, state);
             format!("{rises}, without full evidence, as onNoEvidence says: {seen} within atMost{limit}")
         }
     }
+}
+
+/// What the canary gets that has won.
+fn won(scene: &Scene<'_>, state: &State) -> String {
+    let Scene { stable, canary, spec, .. } = scene;
+    if state.phase != Phase::HoldingBack {
+        return format!("promoted: {canary} gets all traffic");
+    }
+    let (weight, kept, time) = (state.weight, state.weight.complement(), Span(spec.time_held_back()));
+    format!("{canary} has won and gets {weight}; {stable} keeps {kept} for {time}, to return to at once")
 }
 
 /// `shop-v2 goes from 1% to 5% (step 2 of 4)`.

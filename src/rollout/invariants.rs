@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CheckResult, Command, Input, OnNoEvidence, Phase, Reason, Spec, State, Transition};
-use crate::analysis::{Report, Verdict};
+use crate::analysis::{Hold, Report, Verdict};
 use crate::types::Ratio;
 
 /// A rule that a transition breaks. None ever does: the type is for tests and for the engine's own alarm.
@@ -74,6 +74,7 @@ pub fn invariants(
         None => hold(after.weight <= before.weight, Violation::RoseByConfiguration),
         Some(Input::Tick { report, checks }) => by_itself(spec, before, transition, report, checks),
         Some(Input::Command { .. }) => Ok(()),
+        Some(Input::Gone { .. }) => hold(!after.phase.is_open(), Violation::NotAborted),
     }
 }
 
@@ -82,6 +83,7 @@ fn standing(spec: &Spec, state: &State) -> Result<(), Violation> {
     let fits = match state.phase {
         Phase::Aborted => state.weight == Ratio::ZERO && state.ended.is_some(),
         Phase::Promoted => state.weight == Ratio::ONE && state.ended.is_some(),
+        Phase::HoldingBack => state.ended.is_none() && state.weight < Ratio::ONE,
         Phase::Progressing | Phase::Paused => state.ended.is_none(),
     };
     hold(fits, Violation::WeightOfPhase)?;
@@ -104,8 +106,17 @@ fn by_itself(
     if after.weight <= before.weight {
         return Ok(());
     }
+    if before.phase == Phase::HoldingBack {
+        hold(after.weight == Ratio::ONE, Violation::RoseTooFar)?;
+        hold(report.hold != Some(Hold::Suspicious), Violation::RoseWithoutEvidence)?;
+        return hold(
+            after.ended.is_some_and(|end| end.since(before.step_started) >= spec.time_held_back()),
+            Violation::RoseEarly,
+        );
+    }
     let next = spec.next_weight(before.weight);
-    hold(after.weight == next.unwrap_or(Ratio::ONE), Violation::RoseTooFar)?;
+    let won = spec.held_back().filter(|&weight| weight > before.weight).unwrap_or(Ratio::ONE);
+    hold(after.weight == next.unwrap_or(won), Violation::RoseTooFar)?;
     let evidence = if next.is_some() { report.next } else { report.verdict };
     let whole = evidence == Verdict::Pass && checks.iter().all(|check| check.verdict == Verdict::Pass);
     let waived = transition.reason == Some(Reason::NoEvidence) && spec.on_no_evidence == OnNoEvidence::Promote;

@@ -6,6 +6,7 @@
 
 mod explain;
 mod invariants;
+mod outlook;
 mod present;
 mod reason;
 mod spec;
@@ -15,9 +16,10 @@ mod words;
 
 pub use explain::{Scene, decision};
 pub use invariants::{Violation, invariants};
+pub use outlook::eta;
 pub use present::present;
 pub use reason::Reason;
-pub use spec::{OnNoEvidence, Spec, Step};
+pub use spec::{HoldBack, OnNoEvidence, OnSuspicion, Spec, Step};
 pub use state::{CheckResult, Command, Input, Pause, Phase, State, Transition};
 pub use step::{Refusal, permits, reconcile, start, step};
 

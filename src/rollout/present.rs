@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::explain::{comparison, of_steps, rule, ways_on};
+use super::outlook::{eta, outlook, silence};
 use super::step::has_passed;
-use super::words::{about, count, counted, one_in, percent};
+use super::words::{about, counted, one_in, percent};
 use super::{CheckResult, Pause, Phase, Scene, State};
 use crate::analysis::{Culprit, Hold, Report, Verdict};
 use crate::types::{Span, Timestamp};
@@ -23,9 +24,18 @@ pub fn present(scene: &Scene<'_>, state: &State, report: &Report, checks: &[Chec
                     format!("{} has passed; {}", of_steps(spec, state, ""), ways_on(release, spec, weight))
                 }
                 Some(Pause::Weight) => format!("{seen}; held there by hand until `weir resume {release}`"),
-                Some(Pause::Asked) | None => format!("{seen}; it goes on with `weir resume {release}`"),
+                Some(Pause::Asked | Pause::HoldBack) | None => {
+                    format!("{seen}; it goes on with `weir resume {release}`")
+                }
             };
             format!("paused at {weight}: {why}{}", suspicion(report, "; there is evidence against it"))
+        }
+        Phase::HoldingBack => {
+            let left = spec.time_held_back().saturating_sub(now.since(state.step_started));
+            let (stable, kept) = (scene.stable, weight.complement());
+            let when = if left.is_zero() { String::new() } else { format!(" for {} more", about(left)) };
+            let against = suspicion(report, "; there is some evidence against it, so it is not promoted yet");
+            format!("at {weight}: {canary} has won; {stable} keeps {kept}{when}, to return to at once{against}")
         }
         Phase::Progressing => {
             let awaited = awaited(scene, state, report, checks, now);
@@ -42,7 +52,7 @@ fn awaited(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
     }
     let evidence = if spec.after(state.weight).is_none() { report.verdict } else { report.next };
     if evidence != Verdict::Pass {
-        return missing(scene, report);
+        return missing(scene, state, report, checks, now);
     }
     if let Some(check) = checks.iter().find(|check| check.verdict != Verdict::Pass) {
         return format!("the evidence is there; waiting for the check {}: {}", check.name, check.detail);
@@ -56,12 +66,12 @@ fn awaited(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
 }
 
 /// What the judge waits for.
-fn missing(scene: &Scene<'_>, report: &Report) -> String {
+fn missing(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckResult], now: Timestamp) -> String {
     let Scene { stable, canary, .. } = scene;
+    let eta = eta(scene, state, report, checks, now);
+    let outlook = |report| outlook(report, eta);
     match report.hold {
-        Some(Hold::NoCanaryTraffic) => {
-            format!("{canary} gets no requests at the moment, so there is nothing to judge{}", so_far(report))
-        }
+        Some(Hold::NoCanaryTraffic) => silence(scene, state, report, now, eta),
         Some(Hold::NoStableTraffic) => {
             format!("{stable} gets no requests at the moment, so there is nothing to compare {canary} with")
         }
@@ -85,28 +95,12 @@ fn missing(scene: &Scene<'_>, report: &Report) -> String {
             )
         }
         Some(Hold::MinimumTime) => {
-            let left = report.eta.map_or_else(String::new, |eta| format!(", {} more", about(eta.0)));
+            let left = eta
+                .filter(|eta| eta.0 > Duration::ZERO)
+                .map_or_else(String::new, |eta| format!(", {} more", about(eta.0)));
             format!("the evidence is there; waiting for the minimum time (analysis.minimumTime) to pass{left}")
         }
         Some(Hold::MoreEvidence) | None => outlook(report),
-    }
-}
-
-/// `4 canary responses; at this rate about 15 minutes to a decision`.
-fn outlook(report: &Report) -> String {
-    let requests = report.canary.0;
-    let seen = if requests == 0 { "no canary response yet".to_owned() } else { counted(requests, "canary response") };
-    let needed = report.needed.filter(|&needed| needed > 0);
-    let needed = needed.map_or_else(String::new, |needed| format!(", some {} more needed", count(needed)));
-    let time = report.eta.filter(|eta| eta.0 > Duration::ZERO);
-    let time = time.map_or_else(String::new, |eta| format!("; at this rate {} to a decision", about(eta.0)));
-    format!("{seen}{needed}{time}")
-}
-
-fn so_far(report: &Report) -> String {
-    match report.canary.0 {
-        0 => String::new(),
-        requests => format!(" ({} so far)", counted(requests, "canary response")),
     }
 }
 

@@ -14,8 +14,12 @@ pub enum Reason {
     Started,
     /// A step had its evidence.
     StepPassed,
+    /// There was some evidence against the canary, so that it went back to a small step.
+    SteppedBack,
     /// The last step had its evidence.
     Healthy,
+    /// The time of the hold-back is over.
+    HoldBackOver,
     /// The evidence convicts the canary.
     Convicted {
         /// Of what.
@@ -41,14 +45,23 @@ pub enum Reason {
     },
     /// The steps in the configuration changed.
     StepsChanged,
+    /// No instance of the canary came up in time.
+    CannotStart {
+        /// What kept it.
+        detail: String,
+    },
+    /// Whoever deploys took the canary back.
+    Undone,
 }
 
 impl Reason {
     /// Every [`Reason::label`] there is, so that a series for each exists from the start.
-    pub const LABELS: [&'static str; 16] = [
+    pub const LABELS: [&'static str; 20] = [
         "started",
         "step_passed",
+        "stepped_back",
         "healthy",
+        "hold_back_over",
         "errors",
         "latency",
         "route_errors",
@@ -62,6 +75,8 @@ impl Reason {
         "set_weight_command",
         "retry_command",
         "steps_changed",
+        "cannot_start",
+        "undone",
     ];
 
     /// The reason as a metric label. Labels are an interface: dashboards and alerts name them.
@@ -69,7 +84,9 @@ impl Reason {
         match self {
             Self::Started => "started",
             Self::StepPassed => "step_passed",
+            Self::SteppedBack => "stepped_back",
             Self::Healthy => "healthy",
+            Self::HoldBackOver => "hold_back_over",
             Self::Convicted { culprit: Culprit::Errors } => "errors",
             Self::Convicted { culprit: Culprit::Latency(_) } => "latency",
             Self::Convicted { culprit: Culprit::Route(_) } => "route_errors",
@@ -83,6 +100,8 @@ impl Reason {
             Self::Command { command: Command::SetWeight(_), .. } => "set_weight_command",
             Self::Command { command: Command::Retry, .. } => "retry_command",
             Self::StepsChanged => "steps_changed",
+            Self::CannotStart { .. } => "cannot_start",
+            Self::Undone => "undone",
         }
     }
 }

@@ -13,6 +13,19 @@ pub struct Spec {
     pub steps: Vec<Step>,
     /// What to do when a step's `at_most` ends without evidence.
     pub on_no_evidence: OnNoEvidence,
+    /// What to do when there is some evidence against the canary, but not enough.
+    pub on_suspicion: OnSuspicion,
+    /// What stable keeps for a time once the canary has won.
+    pub hold_back: Option<HoldBack>,
+}
+
+/// What stable keeps for a time once the canary has won: enough to compare with, and warm enough to return to at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldBack {
+    /// Stable's share.
+    pub weight: Ratio,
+    /// For how long.
+    pub time: Duration,
 }
 
 /// One stage.
@@ -40,7 +53,38 @@ pub enum OnNoEvidence {
     Abort,
 }
 
+/// What to do when there is some evidence against the canary, but not enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnSuspicion {
+    /// Stay at the weight, and go on looking.
+    #[default]
+    Hold,
+    /// Go back to a small step, where each failure tells more and hurts fewer.
+    StepBack,
+}
+
 impl Spec {
+    /// Where to go back to from `weight` when suspicious: the largest step of at most 5%, or the first; `None` when that
+    /// is no way back.
+    ///
+    /// A failure of the canary is worth about `ln(1/weight)`: at 5% four times as much as at 50%.
+    pub fn way_back(&self, weight: Ratio) -> Option<usize> {
+        let small = self.fitting(SMALL);
+        (self.step(small).weight < weight && weight > SMALL).then_some(small)
+    }
+
+    /// The canary's share during the hold-back; `None` where there is none, or none between the last step and everything.
+    pub fn held_back(&self) -> Option<Ratio> {
+        let weight = self.hold_back?.weight.complement();
+        let last = self.steps.last()?.weight;
+        (last < weight && weight < Ratio::ONE).then_some(weight)
+    }
+
+    /// How long the hold-back lasts.
+    pub(super) fn time_held_back(&self) -> Duration {
+        self.hold_back.map_or(Duration::ZERO, |hold_back| hold_back.time)
+    }
+
     /// The step at `index`; beyond the last: the last. A spec without steps acts as one step of 0% that waits for a human.
     pub fn step(&self, index: usize) -> Step {
         const NOTHING: Step = Step { weight: Ratio::ZERO, at_least: Duration::ZERO, at_most: None, pause: true };
@@ -65,3 +109,6 @@ impl Spec {
         self.steps.iter().rposition(|step| step.weight <= weight).unwrap_or(0)
     }
 }
+
+/// The weight up to which a step is a small one.
+const SMALL: Ratio = Ratio::percent(5);

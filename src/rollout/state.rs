@@ -14,6 +14,8 @@ pub enum Phase {
     Progressing,
     /// Waiting for a human. Evidence is still weighed, and may abort.
     Paused,
+    /// The canary has won, and has all traffic but what stable keeps for a time. Evidence is still weighed, and may abort.
+    HoldingBack,
     /// The canary has all traffic. Final.
     Promoted,
     /// The canary has none. Final until a retry.
@@ -23,7 +25,7 @@ pub enum Phase {
 impl Phase {
     /// Whether evidence still counts: neither promoted nor aborted.
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Progressing | Self::Paused)
+        matches!(self, Self::Progressing | Self::Paused | Self::HoldingBack)
     }
 }
 
@@ -35,6 +37,8 @@ pub enum Pause {
     Approval,
     /// Somebody said to pause; the step goes on from the beginning when resumed.
     Asked,
+    /// Somebody said to pause during the hold-back, which begins anew when resumed.
+    HoldBack,
     /// Somebody set this weight.
     Weight,
 }
@@ -62,6 +66,13 @@ pub struct State {
     pub step_started: Timestamp,
     /// When it was promoted or aborted.
     pub ended: Option<Timestamp>,
+}
+
+impl State {
+    /// Whether stable has but what it keeps after the canary has won; also while that is paused.
+    pub fn is_held_back(&self) -> bool {
+        self.phase == Phase::HoldingBack || self.pause == Some(Pause::HoldBack)
+    }
 }
 
 /// What a human may ask for.
@@ -110,6 +121,11 @@ pub enum Input<'a> {
         command: Command,
         /// Who, for the journal.
         by: &'a str,
+    },
+    /// The canary is gone, whatever its traffic says.
+    Gone {
+        /// Why.
+        reason: &'a Reason,
     },
 }
 

@@ -1,6 +1,6 @@
 //! The state machine. Total: every input in every state has an answer, and none panics.
 
-use super::{CheckResult, Command, Input, OnNoEvidence, Pause, Phase, Reason, Spec, State, Transition};
+use super::{CheckResult, Command, Input, OnNoEvidence, OnSuspicion, Pause, Phase, Reason, Spec, State, Transition};
 use crate::analysis::{Culprit, Hold, Report, Verdict};
 use crate::types::{Ratio, Timestamp};
 
@@ -45,9 +45,9 @@ pub fn permits(state: &State, command: Command) -> Result<(), Refusal> {
         (Phase::Aborted, _) => Err(Refusal::Aborted),
         (_, Command::Retry) => Err(Refusal::NotAborted),
         (Phase::Paused, Command::Pause) => Err(Refusal::Paused),
-        (Phase::Progressing, Command::Resume) => Err(Refusal::NotPaused),
+        (Phase::Progressing | Phase::HoldingBack, Command::Resume) => Err(Refusal::NotPaused),
         (Phase::Paused, Command::SetWeight(weight)) if weight == state.weight => Err(Refusal::SameWeight(weight)),
-        (Phase::Progressing | Phase::Paused, _) => Ok(()),
+        (Phase::Progressing | Phase::Paused | Phase::HoldingBack, _) => Ok(()),
     }
 }
 
@@ -63,7 +63,10 @@ pub fn step(spec: &Spec, state: &State, now: Timestamp, input: Input<'_>) -> Tra
             let reason = Reason::Command { command, by: by.to_owned() };
             Transition::to(obey(spec, state, now, command), reason)
         }
-        Input::Tick { .. } | Input::Command { .. } => Transition::stay(state),
+        Input::Gone { reason } if state.phase.is_open() => {
+            Transition::to(end(state, Phase::Aborted, now), reason.clone())
+        }
+        Input::Tick { .. } | Input::Command { .. } | Input::Gone { .. } => Transition::stay(state),
     }
 }
 
@@ -78,9 +81,15 @@ pub fn reconcile(spec: &Spec, state: &State, now: Timestamp) -> Transition {
     }
     let mut fitted = State { step: spec.fitting(state.weight), ..state.clone() };
     let step = spec.step(fitted.step);
+    let most = if state.is_held_back() {
+        // One that is no longer configured ends by itself.
+        spec.held_back().unwrap_or(state.weight)
+    } else {
+        step.weight
+    };
     // A weight that somebody set is not of the steps' making.
-    if state.pause != Some(Pause::Weight) && step.weight < state.weight {
-        fitted.weight = step.weight;
+    if state.pause != Some(Pause::Weight) && most < state.weight {
+        fitted.weight = most;
         fitted.step_started = now;
     }
     let approved = step.pause && step.weight == state.weight;
@@ -117,6 +126,12 @@ fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[C
     if state.phase == Phase::Paused {
         return Transition::stay(state);
     }
+    if let Some(back) = way_back(spec, state, report) {
+        return Transition::to(stand(spec, state, back, now), Reason::SteppedBack);
+    }
+    if state.phase == Phase::HoldingBack {
+        return hold_back(spec, state, now, report);
+    }
     let step = spec.step(state.step);
     let elapsed = now.since(state.step_started);
     if elapsed < step.at_least {
@@ -138,6 +153,20 @@ fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[C
     }
 }
 
+/// Promotes when the time of the hold-back is over, and nothing has come up that stands against it.
+fn hold_back(spec: &Spec, state: &State, now: Timestamp, report: &Report) -> Transition {
+    if now.since(state.step_started) < spec.time_held_back() || report.hold == Some(Hold::Suspicious) {
+        return Transition::stay(state);
+    }
+    Transition::to(end(state, Phase::Promoted, now), Reason::HoldBackOver)
+}
+
+/// The step to go back to, where the evidence is suspicious and the rollout is to go back then.
+fn way_back(spec: &Spec, state: &State, report: &Report) -> Option<usize> {
+    let suspicious = spec.on_suspicion == OnSuspicion::StepBack && report.hold == Some(Hold::Suspicious);
+    if suspicious { spec.way_back(state.weight) } else { None }
+}
+
 /// Whether the present step has all its evidence, time aside.
 pub(super) fn has_passed(spec: &Spec, state: &State, report: &Report, checks: &[CheckResult]) -> bool {
     let last = spec.after(state.weight).is_none();
@@ -157,10 +186,16 @@ fn go_on(spec: &Spec, state: &State, now: Timestamp, reason: Reason) -> Transiti
 }
 
 fn advance(spec: &Spec, state: &State, now: Timestamp) -> State {
-    match spec.after(state.weight) {
-        Some(index) => stand(spec, state, index, now),
-        None => end(state, Phase::Promoted, now),
+    match (spec.after(state.weight), spec.held_back().filter(|&weight| weight > state.weight)) {
+        (Some(index), _) => stand(spec, state, index, now),
+        (None, Some(weight)) => keep_back(&State { weight, ..state.clone() }, now),
+        (None, None) => end(state, Phase::Promoted, now),
     }
+}
+
+/// At the beginning of the hold-back.
+fn keep_back(state: &State, now: Timestamp) -> State {
+    State { phase: Phase::HoldingBack, pause: None, step_started: now, ..state.clone() }
 }
 
 /// At the beginning of the step at `index`.
@@ -178,7 +213,11 @@ fn obey(spec: &Spec, state: &State, now: Timestamp, command: Command) -> State {
     match command {
         Command::Promote => end(state, Phase::Promoted, now),
         Command::Abort => end(state, Phase::Aborted, now),
-        Command::Pause => State { phase: Phase::Paused, pause: Some(Pause::Asked), ..state.clone() },
+        Command::Pause => {
+            let pause = if state.phase == Phase::HoldingBack { Pause::HoldBack } else { Pause::Asked };
+            State { phase: Phase::Paused, pause: Some(pause), ..state.clone() }
+        }
+        Command::Resume if state.pause == Some(Pause::HoldBack) => keep_back(state, now),
         Command::Resume if state.pause == Some(Pause::Approval) => advance(spec, state, now),
         Command::Resume => stand(spec, state, spec.fitting(state.weight), now),
         Command::SetWeight(weight) => State {

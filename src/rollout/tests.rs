@@ -19,7 +19,13 @@ fn plain(percent: u32) -> Step {
 }
 
 fn spec(steps: Vec<Step>) -> Spec {
-    Spec { rollout: "v1>v2#".to_owned(), steps, on_no_evidence: OnNoEvidence::Hold }
+    Spec {
+        rollout: "v1>v2#".to_owned(),
+        steps,
+        on_no_evidence: OnNoEvidence::Hold,
+        on_suspicion: OnSuspicion::Hold,
+        hold_back: None,
+    }
 }
 
 fn name(text: &str) -> Name {

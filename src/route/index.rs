@@ -1,5 +1,6 @@
 //! The rules by host and path, each list in the order of precedence.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
@@ -19,8 +20,10 @@ pub(super) struct Index {
 struct Paths {
     exact: HashMap<Box<str>, Vec<usize>>,
     regexes: Vec<usize>,
-    /// Without a trailing slash: the one of `/` is empty.
+    /// Without a trailing slash, and but for `/`.
     prefixes: HashMap<Box<str>, Vec<usize>>,
+    /// Of the prefix `/`, which every path has.
+    roots: Vec<usize>,
     /// Bytes of the longest prefix.
     longest: usize,
     /// Where rules are served that look at the path.
@@ -87,16 +90,14 @@ impl Index {
 
     /// The first rule for `host` and `path` that `takes` the request.
     pub(super) fn find(&self, host: &str, path: &str, takes: impl Fn(usize) -> bool) -> Option<usize> {
-        let mut buffer = [0; MAX_HOST];
-        let host = normalise_host(host, &mut buffer);
-        self.tables(host).find_map(|paths| paths.find(path, &takes))
+        let host = normalise_host(host);
+        self.tables(host.as_deref()).find_map(|paths| paths.find(path, &takes))
     }
 
     /// Whether a rule for `host` on `listener` looks at the path.
     pub(super) fn reads_paths(&self, listener: usize, host: &str) -> bool {
-        let mut buffer = [0; MAX_HOST];
-        let host = normalise_host(host, &mut buffer);
-        self.tables(host).any(|paths| paths.path_readers.contains(listener))
+        let host = normalise_host(host);
+        self.tables(host.as_deref()).any(|paths| paths.path_readers.contains(listener))
     }
 
     /// The tables that hold rules for a normalised host, the most specific first.
@@ -116,6 +117,7 @@ impl Paths {
         match &matcher.path.0 {
             PathKind::Exact(path) => self.exact.entry(path.clone()).or_default().push(place),
             PathKind::Regex(_) => self.regexes.push(place),
+            PathKind::Prefix(prefix) if prefix.is_empty() => self.roots.push(place),
             PathKind::Prefix(prefix) => {
                 self.longest = self.longest.max(prefix.len());
                 self.prefixes.entry(prefix.clone()).or_default().push(place);
@@ -127,7 +129,7 @@ impl Paths {
         let first = |places: &[usize]| places.iter().copied().find(|&place| takes(place));
         let exact = || if self.exact.is_empty() { None } else { self.exact.get(path).and_then(|places| first(places)) };
         let by_prefix = || self.prefixes_of(path).find_map(|places| first(places));
-        exact().or_else(|| first(&self.regexes)).or_else(by_prefix)
+        exact().or_else(|| first(&self.regexes)).or_else(by_prefix).or_else(|| first(&self.roots))
     }
 
     /// The rules of each prefix of `path`, the longest prefix first.
@@ -135,8 +137,8 @@ impl Paths {
     /// A client that sends a path of nothing but slashes gets no more lookups than the longest prefix has bytes.
     fn prefixes_of<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Vec<usize>> {
         let bytes = path.as_bytes();
-        let ends_here = move |&end: &usize| end == 0 || end == bytes.len() || bytes[end] == b'/';
-        let ends = (0..=self.longest.min(bytes.len())).rev().filter(ends_here);
+        let ends_here = move |&end: &usize| end == bytes.len() || bytes[end] == b'/';
+        let ends = (1..=self.longest.min(bytes.len())).rev().filter(ends_here);
         ends.filter_map(move |end| self.prefixes.get(path.get(..end)?))
     }
 }
@@ -156,19 +158,18 @@ fn suffixes(host: &str) -> impl Iterator<Item = &str> {
     host.match_indices('.').filter(|&(at, _)| at > 0).map(|(at, _)| &host[at + 1..])
 }
 
-/// A host without its port and trailing dot, in lower case; `None` when it is longer than any pattern. Written into `buffer`
-/// only when it has capitals.
-fn normalise_host<'a>(host: &'a str, buffer: &'a mut [u8; MAX_HOST]) -> Option<&'a str> {
-    let name = match host.rfind(':') {
+/// A host without its port and trailing dot, in lower case; `None` when it is longer than any pattern. Takes memory only when
+/// it has capitals.
+pub(super) fn normalise_host(host: &str) -> Option<Cow<'_, str>> {
+    let name = match memchr::memrchr(b':', host.as_bytes()) {
         Some(colon) if !host[colon..].contains(']') => &host[..colon],
         _ => host,
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    let lower = buffer.get_mut(..name.len())?;
-    if !name.bytes().any(|b| b.is_ascii_uppercase()) {
-        return Some(name);
+    if name.len() > MAX_HOST {
+        return None;
     }
-    lower.copy_from_slice(name.as_bytes());
-    lower.make_ascii_lowercase();
-    std::str::from_utf8(lower).ok()
+    // All bytes are looked at, which is faster than to stop at the first.
+    let has_capitals = name.bytes().fold(false, |found, byte| found | byte.is_ascii_uppercase());
+    Some(if has_capitals { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) })
 }

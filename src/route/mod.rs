@@ -15,9 +15,10 @@
 //!
 //! Hosts, exact paths and prefixes are found by hash; prefixes from the whole path down, segment by segment, beginning at
 //! the longest that any rule of the host has. Only regular expressions of the host, and rules that differ in nothing but
-//! method, headers and query, are tried one after the other. A lookup takes no memory, except to join a repeated field or to
-//! decode a query parameter for a regular expression.
+//! method, headers and query, are tried one after the other. A lookup takes no memory, except for a host in capitals, to join
+//! a repeated field or to decode a query parameter for a regular expression.
 
+mod hosts;
 mod index;
 mod matching;
 mod path;
@@ -27,6 +28,7 @@ use http::{HeaderMap, Method};
 
 use self::index::{Index, Listeners};
 
+pub use hosts::most_specific;
 pub use path::{PathError, normalise_path};
 pub use pattern::{HostPattern, Matcher, PathPattern, PatternError, ValuePattern};
 
@@ -80,6 +82,11 @@ impl<T> Router<T> {
         let takes = |place: usize| self.rules[place].takes(listener, request);
         let place = self.index.find(request.host, request.path, takes)?;
         Some(&self.rules[place].target)
+    }
+
+    /// What all rules lead to, in the order of the file.
+    pub fn targets(&self) -> impl Iterator<Item = &T> {
+        self.rules.iter().map(|rule| &rule.target)
     }
 
     /// Whether any rule for `host` on `listener` looks at the path. Where none does, a path that [`normalise_path`] refuses

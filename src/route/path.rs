@@ -39,7 +39,9 @@ pub enum PathError {
 /// The path as rules see it. Takes no memory for a path that is in its normal form already. Normal forms are their own.
 pub fn normalise_path(path: &str) -> Result<Cow<'_, str>, PathError> {
     let Some(relative) = path.strip_prefix('/') else { return Err(PathError::NotAbsolute) };
-    if path.bytes().all(is_plain) && relative.split('/').all(|segment| dots(segment) == Dots::None) {
+    if path.bytes().all(|byte| PLAIN[usize::from(byte)])
+        && relative.split('/').all(|segment| dots(segment) == Dots::None)
+    {
         return Ok(Cow::Borrowed(path));
     }
     let decoded = decode(relative)?;
@@ -123,13 +125,26 @@ fn dots(segment: &str) -> Dots {
 }
 
 /// Whether a byte stands in a path as it is: `pchar` of RFC 3986, and the slash.
-fn is_plain(byte: u8) -> bool {
-    is_unreserved(byte) || b"/!$&'()*+,;=:@".contains(&byte)
+const fn is_plain(byte: u8) -> bool {
+    let other =
+        matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@');
+    is_unreserved(byte) || byte == b'/' || other
 }
 
+/// [`is_plain`] by byte.
+const PLAIN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = is_plain(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
 /// Whether a byte means the same encoded and plain, by RFC 3986 section 2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 fn push_encoded(out: &mut String, byte: u8) {

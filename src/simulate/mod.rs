@@ -1,11 +1,23 @@
-//! Simulated rollouts: how a policy would have done in situations of many kinds.
+//! Simulated rollouts: how a policy would have done in situations of many kinds, and on recorded traffic.
 //!
-//! A [`Scenario`] says what users, stable and canary do at each second; [`traffic`] draws the counts from it; [`run`](fn@run) lets the
-//! judge decide, at recorded weights or steering by itself. Pure: the same seed gives the same rollout.
+//! A [`Scenario`] says what users, stable and canary do at each second; [`traffic`] and [`recording`] deal the requests out;
+//! a [`Pilot`] chooses weights and decides: weir itself ([`Weir`]), or the documented rules of others ([`peers`]).
+//! [`summary`] counts how often it was wrong, and [`chart`] draws that. Pure: the same seed gives the same rollout.
 
+pub mod chart;
+mod drawn;
+pub mod peers;
+pub mod recording;
 pub mod run;
 pub mod scenario;
+pub mod summary;
 pub mod traffic;
+mod weir;
+pub mod world;
 
-pub use run::{Outcome, Steering, run};
-pub use scenario::{Scenario, Truth, World};
+pub use recording::{Fault, Recording};
+pub use run::{AtWeights, Outcome, Pilot, play};
+pub use scenario::{Scenario, Traffic, Truth};
+pub use summary::Summary;
+pub use weir::Weir;
+pub use world::{Behaviour, World};

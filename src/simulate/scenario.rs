@@ -1,120 +1,136 @@
 //! Situations: what happens, and what would be right.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::drawn;
+use super::recording::{Fault, Recording};
+use super::world::{Behaviour, World};
+use crate::analysis::Policy;
+use crate::analysis::trace::Routing;
+
 /// What would be right to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Truth {
-    /// Promote: the canary is as good as stable.
+    /// Promote: the canary is tolerable.
     Good,
-    /// Abort: the canary is worse than the policy calls bad.
+    /// Abort: the canary is bad by the policy.
     Bad,
     /// Neither: there is nothing to judge by, or the canary lies between the lines.
     Undecidable,
 }
 
-/// One second of the world.
-#[derive(Clone, Debug)]
-pub struct World {
-    /// Requests a second of all users.
-    pub rate: f64,
-    /// Routes that the requests are spread over evenly; 0: not told apart.
-    pub routes: usize,
-    /// The canary gets nothing, whatever the weight.
-    pub canary_absent: bool,
-    /// Stable gets nothing.
-    pub stable_absent: bool,
-    /// How stable does.
-    pub stable: Behaviour,
-    /// How the canary does.
-    pub canary: Behaviour,
-}
-
-/// How one version does.
-#[derive(Clone, Copy, Debug)]
-pub struct Behaviour {
-    /// The chance that a request fails.
-    pub errors: f64,
-    /// The median of the latency in milliseconds, and the standard deviation of its logarithm.
-    pub median_ms: f64,
-    /// See `median_ms`.
-    pub spread: f64,
-    /// The share of requests that take `tail_ms` longer (a timeout, a cold cache).
-    pub tail: f64,
-    /// How much longer those take.
-    pub tail_ms: f64,
-    /// Failures come so many at a time.
-    pub burst: u64,
-    /// One route, and the chance that a request to it fails.
-    pub bad_route: Option<(usize, f64)>,
-}
-
-impl Behaviour {
-    /// Median 30 ms, no tail, this error rate.
-    pub fn failing(errors: f64) -> Self {
-        Self { errors, median_ms: 30.0, spread: 0.5, tail: 0.0, tail_ms: 0.0, burst: 1, bad_route: None }
-    }
-
-    /// The chance that an answer takes longer than `ms`.
-    pub fn slower_than(&self, ms: f64) -> f64 {
-        let body = |ms: f64| {
-            if ms <= 0.0 { 1.0 } else { 0.5 * libm::erfc(libm::log(ms / self.median_ms) / self.spread * 0.5f64.sqrt()) }
-        };
-        (1.0 - self.tail) * body(ms) + self.tail * body(ms - self.tail_ms)
-    }
-}
-
 /// A situation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Scenario {
     /// Its name, as `--scenario` takes it.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What would be right.
     pub truth: Truth,
     /// From when on the fault, if any, is there; seconds after the start.
     pub onset: i64,
-    /// What the world is like in second `t` at the canary's share `w`.
-    pub world: fn(t: i64, w: f64) -> World,
+    /// What the lot is drawn for.
+    pub routing: Routing,
+    /// Who asks what, and how it goes.
+    pub traffic: Traffic,
 }
 
-fn world(rate: f64, stable: Behaviour, canary: Behaviour) -> World {
-    World { rate, routes: 0, canary_absent: false, stable_absent: false, stable, canary }
+/// Who asks what, and how it goes.
+#[derive(Clone, Debug)]
+pub enum Traffic {
+    /// The world in second `t` at the canary's share `w`.
+    Imagined(fn(t: i64, w: f64) -> World),
+    /// A world that is drawn anew for each rollout, by the policy that is tried, and stays as it is.
+    Drawn(fn(&Policy, &mut fastrand::Rng) -> World),
+    /// Recorded requests, dealt out anew, with this wrong with the canary.
+    Recorded(Arc<Recording>, Fault),
+}
+
+impl Scenario {
+    const fn imagined(
+        name: &'static str,
+        truth: Truth,
+        onset: i64,
+        routing: Routing,
+        world: fn(i64, f64) -> World,
+    ) -> Self {
+        Self { name: Cow::Borrowed(name), truth, onset, routing, traffic: Traffic::Imagined(world) }
+    }
+
+    /// The situations that can be made of recorded traffic: a canary that is as stable was, and worse ones.
+    pub fn of_recording(recording: &Arc<Recording>) -> Vec<Self> {
+        let of = |&(name, truth, fault): &(&'static str, Truth, Fault)| Self {
+            name: Cow::Borrowed(name),
+            truth,
+            onset: 0,
+            routing: Routing::Request,
+            traffic: Traffic::Recorded(recording.clone(), fault),
+        };
+        RECORDED.iter().map(of).collect()
+    }
 }
 
 fn same(rate: f64, behaviour: Behaviour) -> World {
-    world(rate, behaviour, behaviour)
+    World::of(rate, behaviour, behaviour)
 }
 
 fn errors(stable: f64, canary: f64) -> World {
-    world(166.0, Behaviour::failing(stable), Behaviour::failing(canary))
+    World::of(166.0, Behaviour::failing(stable), Behaviour::failing(canary))
 }
 
 fn slow(change: fn(&mut Behaviour)) -> World {
     let mut canary = Behaviour::failing(0.001);
     change(&mut canary);
-    world(166.0, Behaviour::failing(0.001), canary)
+    World::of(166.0, Behaviour::failing(0.001), canary)
+}
+
+const fn at_random(
+    name: &'static str,
+    truth: Truth,
+    routing: Routing,
+    world: fn(&Policy, &mut fastrand::Rng) -> World,
+) -> Scenario {
+    Scenario { name: Cow::Borrowed(name), truth, onset: 0, routing, traffic: Traffic::Drawn(world) }
 }
 
 const fn good(name: &'static str, world: fn(i64, f64) -> World) -> Scenario {
-    Scenario { name, truth: Truth::Good, onset: 0, world }
+    Scenario::imagined(name, Truth::Good, 0, Routing::Request, world)
 }
 
 const fn bad(name: &'static str, onset: i64, world: fn(i64, f64) -> World) -> Scenario {
-    Scenario { name, truth: Truth::Bad, onset, world }
+    Scenario::imagined(name, Truth::Bad, onset, Routing::Request, world)
 }
 
 const fn undecidable(name: &'static str, world: fn(i64, f64) -> World) -> Scenario {
-    Scenario { name, truth: Truth::Undecidable, onset: 0, world }
+    Scenario::imagined(name, Truth::Undecidable, 0, Routing::Request, world)
 }
 
 fn outage(t: i64, from: i64, to: i64) -> bool {
     (from..to).contains(&t)
 }
 
-/// All situations.
-pub const ALL: &[Scenario] = &[
+/// What can be wrong with a canary on recorded traffic.
+const RECORDED: &[(&str, Truth, Fault)] = &[
+    ("recorded-as-stable", Truth::Good, Fault::None),
+    ("recorded-all-fail", Truth::Bad, Fault::Failing(1.0)),
+    ("recorded-10-points-worse", Truth::Bad, Fault::Failing(0.1)),
+    ("recorded-2-points-worse", Truth::Bad, Fault::Failing(0.02)),
+    ("recorded-twice-as-slow", Truth::Bad, Fault::Slower(2.0)),
+];
+
+/// All situations but recorded ones.
+pub static ALL: &[Scenario] = &[
     good("clean", |_, _| errors(0.001, 0.001)),
     good("no-errors", |_, _| errors(0.0, 0.0)),
     good("high-base-rate", |_, _| errors(0.08, 0.08)),
     good("slightly-better", |_, _| errors(0.02, 0.01)),
+    good("shared-spike", |t, _| {
+        let rate = if t == 220 { 0.6 } else { 0.001 };
+        errors(rate, rate)
+    }),
     good("shared-outage-short", |t, _| {
         let rate = if outage(t, 100, 130) { 0.4 } else { 0.001 };
         errors(rate, rate)
@@ -136,6 +152,11 @@ pub const ALL: &[Scenario] = &[
         both.burst = 4;
         same(166.0, both)
     }),
+    Scenario::imagined("one-bad-client", Truth::Good, 0, Routing::Sticky, |_, _| World {
+        bad_client: 5,
+        ..errors(0.001, 0.001)
+    }),
+    good("low-traffic", |_, _| same(5.0, Behaviour::failing(0.002))),
     good("traffic-gap", |t, _| same(if outage(t, 90, 150) { 0.0 } else { 166.0 }, Behaviour::failing(0.002))),
     good("flash-crowd", |t, _| same(if outage(t, 100, 200) { 1500.0 } else { 100.0 }, Behaviour::failing(0.002))),
     good("retry-storm", |t, _| {
@@ -149,6 +170,8 @@ pub const ALL: &[Scenario] = &[
     bad("total-failure", 0, |_, _| errors(0.001, 1.0)),
     bad("half-fails", 0, |_, _| errors(0.001, 0.5)),
     bad("tenth-fails", 0, |_, _| errors(0.001, 0.1)),
+    bad("half-fails-at-low-traffic", 0, |_, _| World { rate: 5.0, ..errors(0.001, 0.5) }),
+    bad("all-fails-at-very-low-traffic", 0, |_, _| World { rate: 0.3, ..errors(0.0, 1.0) }),
     bad("regression-3-points", 0, |_, _| errors(0.001, 0.03)),
     bad("regression-1-point", 0, |_, _| errors(0.001, 0.012)),
     bad("regression-of-no-errors", 0, |_, _| errors(0.0, 0.01)),
@@ -178,6 +201,11 @@ pub const ALL: &[Scenario] = &[
     bad("worse-in-an-outage", 100, |t, _| if outage(t, 100, 400) { errors(0.2, 0.6) } else { errors(0.001, 0.001) }),
     bad("crash-loop", 0, |t, _| errors(0.001, if t.rem_euclid(30) < 6 { 1.0 } else { 0.001 })),
     bad("shrinking-capacity", 0, |_, w| errors(0.001, if w > 0.04 { 0.2 } else { 0.001 })),
+    at_random("just-tolerable", Truth::Good, Routing::Request, drawn::just_tolerable),
+    at_random("just-bad", Truth::Bad, Routing::Request, drawn::just_bad),
+    at_random("any-tolerable", Truth::Good, Routing::Request, drawn::tolerable),
+    at_random("any-tolerable-with-affinity", Truth::Good, Routing::Sticky, drawn::tolerable),
+    at_random("any-bad", Truth::Bad, Routing::Request, drawn::bad),
     undecidable("no-canary-traffic", |_, _| World { canary_absent: true, ..errors(0.001, 0.001) }),
     undecidable("no-stable-traffic", |_, _| World { stable_absent: true, ..errors(0.001, 0.001) }),
     undecidable("far-too-little-traffic", |_, _| same(0.05, Behaviour::failing(0.01))),

@@ -4,7 +4,7 @@ use crate::analysis::{RouteTally, Tick};
 use crate::stats::{BUCKETS, Bounds, Tally};
 use crate::types::Ratio;
 
-use super::scenario::{Behaviour, World};
+use super::world::{Behaviour, World};
 
 /// Draws the tick of second `t`.
 ///
@@ -20,6 +20,13 @@ pub fn draw(world: &World, t: i64, weight: Ratio, bounds: &Bounds, rng: &mut fas
     let rows = &mut tick.routes;
     tick.stable = draw_side(&world.stable, to_stable, bounds, rng, |i, counts| rows[i].stable = counts, routes);
     tick.canary = draw_side(&world.canary, to_canary, bounds, rng, |i, counts| rows[i].canary = counts, routes);
+    (tick.stable.err_clients, tick.canary.err_clients) = (tick.stable.errors, tick.canary.errors);
+    if world.bad_client > 0 && weight > Ratio::ZERO {
+        let here = Tally { requests: world.bad_client, errors: world.bad_client, ..Tally::default() };
+        tick.canary += &here;
+        tick.canary.buckets[0] += world.bad_client;
+        tick.canary.err_clients += u64::from(t == 0);
+    }
     tick
 }
 
@@ -109,6 +116,20 @@ pub fn binomial(n: u64, p: f64, rng: &mut fastrand::Rng) -> u64 {
         }
         count += 1;
     }
+}
+
+/// How many of `marked` among `all` are with `drawn` that are drawn without putting back.
+pub fn hypergeometric(all: u64, marked: u64, drawn: u64, rng: &mut fastrand::Rng) -> u64 {
+    // Which of the two is called drawn makes no difference: the smaller one is gone through.
+    let (marked, drawn) = if marked < drawn { (drawn, marked) } else { (marked, drawn) };
+    let (mut left, mut count) = (marked, 0);
+    for passed in 0..drawn.min(all) {
+        if rng.u64(0..all - passed) < left {
+            left -= 1;
+            count += 1;
+        }
+    }
+    count
 }
 
 #[cfg(test)]

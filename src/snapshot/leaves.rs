@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Notify;
 
-use super::{ReleaseLive, Traffic, TrafficKey};
+use super::{QueueLive, ReleaseLive, Traffic, TrafficKey, lock};
 use crate::endpoint::Endpoint;
 use crate::retry::RetryBudget;
 use crate::stats::PerWorker;
@@ -27,6 +27,7 @@ pub struct Leaves {
     traffic: Mutex<BTreeMap<TrafficKey, Arc<Traffic>>>,
     releases: Mutex<HashMap<(Name, String), Arc<ReleaseLive>>>,
     budgets: Mutex<HashMap<Name, Arc<RetryBudget>>>,
+    queues: Mutex<BTreeMap<Name, Arc<QueueLive>>>,
     tls_clients: Mutex<HashMap<String, Arc<rustls::ClientConfig>>>,
     tickets: OnceLock<Option<Arc<dyn rustls::server::ProducesTickets>>>,
 }
@@ -42,6 +43,7 @@ impl Leaves {
             traffic: Mutex::default(),
             releases: Mutex::default(),
             budgets: Mutex::default(),
+            queues: Mutex::default(),
             tls_clients: Mutex::default(),
             tickets: OnceLock::new(),
         }
@@ -50,6 +52,16 @@ impl Leaves {
     /// What repeats there is budget for at `backend`.
     pub fn budget(&self, backend: &Name) -> Arc<RetryBudget> {
         lock(&self.budgets).entry(backend.clone()).or_default().clone()
+    }
+
+    /// What is counted of the requests that wait for `backend`.
+    pub fn queue(&self, backend: &Name) -> Arc<QueueLive> {
+        lock(&self.queues).entry(backend.clone()).or_default().clone()
+    }
+
+    /// All queues, by backend.
+    pub fn all_queues(&self) -> Vec<(Name, Arc<QueueLive>)> {
+        lock(&self.queues).iter().map(|(name, queue)| (name.clone(), queue.clone())).collect()
     }
 
     /// The TLS client that is made of `made_of` (a text that differs whenever anything in it does); `make` makes it when
@@ -109,11 +121,7 @@ impl Leaves {
         lock(&self.traffic).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.releases).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.budgets).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+        lock(&self.queues).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.tls_clients).retain(|_, leaf| Arc::strong_count(leaf) > 1);
     }
-}
-
-/// Locks; a panic elsewhere while holding the lock leaves maps that are still whole.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

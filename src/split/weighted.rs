@@ -94,6 +94,15 @@ impl WeightedSplit {
         }
         self.shares[chosen].index
     }
+
+    /// The index of one that can take a request which the one picked cannot: at random among those that `can`, by weight.
+    /// `None` when nobody with a weight can. Phases know nothing of it, so that everybody's own share stays exact.
+    pub fn stand_in(&self, can: impl Fn(usize) -> bool, rng: &mut fastrand::Rng) -> Option<usize> {
+        let able = || self.shares.iter().filter(|share| can(share.index));
+        let total: u64 = able().map(|share| share.weight).sum();
+        let mut left = if total > 0 { rng.u64(..total) } else { 0 };
+        able().find(|share| left.checked_sub(share.weight).map(|rest| left = rest).is_none()).map(|share| share.index)
+    }
 }
 
 /// A moment of a split: what each backend has had before pick number `now` of the period.

@@ -2,11 +2,17 @@
 //!
 //! A live count belongs to one worker (see [`PerWorker`]), so the request path increments memory that no other thread writes;
 //! readers sum over the workers. Counts only grow: a reader that wants a window subtracts two readings.
+//!
+//! The order of reads and writes matters here as nowhere else: `tests/loom` tries all that the memory model allows. Other
+//! atomics of weir's (weights, health, latencies, budgets) are one word each that says all, and need no order.
 
+#[cfg(not(loom))]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 /// Most latency bounds a histogram can have; the bucket above the last bound is extra.
@@ -33,14 +39,19 @@ impl Bounds {
 
     /// The bucket that holds `latency`: the first bound that is not exceeded, or the one after the last bound.
     pub fn bucket(&self, latency: Duration) -> usize {
-        let micros = latency.as_micros();
-        self.0.partition_point(|&bound| u128::from(bound) * 1000 < micros)
+        bucket(&self.0, latency)
     }
 
     /// The largest bound: an exchange that is unanswered by then is counted as slow there and then.
     pub fn horizon(&self) -> Duration {
         Duration::from_millis(self.0.last().copied().unwrap_or(0).into())
     }
+}
+
+/// The place of the first of rising `bounds`, in milliseconds, that `latency` does not exceed, or the one after the last.
+pub fn bucket(bounds: &[u32], latency: Duration) -> usize {
+    let micros = latency.as_secs().saturating_mul(1_000_000).saturating_add(latency.subsec_micros().into());
+    bounds.partition_point(|&bound| u64::from(bound) * 1000 < micros)
 }
 
 impl Default for Bounds {
@@ -108,8 +119,9 @@ impl std::ops::AddAssign<&Tally> for Tally {
 
 /// A [`Tally`] that a worker writes and others read.
 ///
-/// A reading is not one instant. An exchange's bucket is written first, then its request, then its error, and they are read
-/// the other way round: a reading never shows more errors than requests, nor more requests than the buckets hold.
+/// A reading is not one instant. An exchange's bucket is written first, then its request, its error and its client's, and they
+/// are read the other way round: a reading never shows more failed clients than errors, more errors than requests, nor more
+/// requests than the buckets hold.
 #[derive(Debug, Default)]
 pub struct LiveTally {
     requests: AtomicU64,
@@ -131,13 +143,57 @@ impl LiveTally {
         }
     }
 
+    /// Counts what was counted elsewhere. For the one thread that writes this tally.
+    pub fn add(&self, more: &Tally) {
+        let add = |counter: &AtomicU64, more: u64| {
+            if more > 0 {
+                counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Release);
+            }
+        };
+        self.buckets.iter().zip(&more.buckets).for_each(|(bucket, &more)| add(bucket, more));
+        add(&self.requests, more.requests);
+        add(&self.errors, more.errors);
+        add(&self.err_clients, more.err_clients);
+    }
+
     /// What has been counted so far.
     pub fn read(&self) -> Tally {
+        let err_clients = self.err_clients.load(Ordering::Acquire);
         let errors = self.errors.load(Ordering::Acquire);
-        let err_clients = self.err_clients.load(Ordering::Relaxed);
         let requests = self.requests.load(Ordering::Acquire);
         let buckets = std::array::from_fn(|i| self.buckets[i].load(Ordering::Relaxed));
         Tally { requests, errors, err_clients, buckets }
+    }
+}
+
+/// Requests and failures that a worker writes and others read: one route of a release.
+#[derive(Debug, Default)]
+pub struct LiveCount {
+    requests: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl LiveCount {
+    /// Counts one exchange.
+    pub fn record(&self, failed: bool) {
+        bump(&self.requests);
+        if failed {
+            bump(&self.errors);
+        }
+    }
+
+    /// `(requests, errors)`; never more errors than requests.
+    pub fn read(&self) -> (u64, u64) {
+        let errors = self.errors.load(Ordering::Acquire);
+        (self.requests.load(Ordering::Acquire), errors)
+    }
+}
+
+impl PerWorker<LiveCount> {
+    /// `(requests, errors)` over the workers.
+    pub fn read(&self) -> (u64, u64) {
+        let counts = self.iter().map(LiveCount::read);
+        counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 }
 
@@ -213,5 +269,28 @@ impl Default for LiveTraffic {
             retries: AtomicU64::new(0),
             begun: AtomicU64::new(0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_during_a_write_never_shows_a_part_without_its_whole() {
+        const WRITES: u64 = 200_000;
+        let tally = LiveTally::default();
+        std::thread::scope(|threads| {
+            threads.spawn(|| (0..WRITES).for_each(|number| tally.record(number as usize % BUCKETS, true, true)));
+            loop {
+                let read = tally.read();
+                let held: u64 = read.buckets.iter().sum();
+                assert!(read.err_clients <= read.errors && read.errors <= read.requests, "{read:?}");
+                assert!(read.requests <= held, "{read:?}");
+                if read.requests == WRITES {
+                    break;
+                }
+            }
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -64,8 +65,17 @@ fn coloured(colour: Colour) -> bool {
     }
 }
 
+/// Panics so far. Of the whole process, as the hook that counts them is.
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many panics have been logged.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
 /// A panic is a defect of weir: it goes where the other lines go, with the place and, with `RUST_BACKTRACE=1`, the way there.
 fn log_panic(panic: &PanicHookInfo<'_>) {
+    PANICS.fetch_add(1, Ordering::Relaxed);
     let payload = panic.payload();
     let text = payload.downcast_ref::<&str>().copied();
     let message = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");

@@ -8,8 +8,8 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 
 use super::family::Family;
-use super::names::{ALL, BUILD_INFO, ENDPOINT_HEALTHY, PROCESS_START, RELEASE_WEIGHT};
-use super::{Decisions, Reloads, decisions, process, traffic};
+use super::names::{ALL, BUILD_INFO, ENDPOINT_HEALTHY, LEADER, PANICS, PROCESS_START, RELEASE_WEIGHT};
+use super::{Decisions, Reloads, decisions, logs, process, traffic};
 use crate::balancer;
 use crate::clock::{Clock, SystemClock, uptime};
 use crate::snapshot::{Current, Leaves, Snapshot};
@@ -28,11 +28,12 @@ pub struct Metrics {
 
 impl Metrics {
     /// Over what the workers count in `leaves`, what `current` holds, and what the engine counts, which `decisions` asks at
-    /// each scrape. Starts now: at the start of the process.
+    /// each scrape, as it asks `leads` whether this weir may raise weights. Starts now: at the start of the process.
     pub fn new(
         current: Arc<Current>,
         leaves: Arc<Leaves>,
         decisions: impl Fn() -> Decisions + Send + Sync + 'static,
+        leads: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         let now = SystemClock.now();
         let reloads = Arc::new(Reloads::new(now));
@@ -42,6 +43,7 @@ impl Metrics {
             leaves,
             reloads: reloads.clone(),
             decisions: Box::new(decisions),
+            leads: Box::new(leads),
             started: now,
         };
         let registry = Registry::new();
@@ -66,6 +68,7 @@ struct Weir {
     leaves: Arc<Leaves>,
     reloads: Arc<Reloads>,
     decisions: Box<dyn Fn() -> Decisions + Send + Sync>,
+    leads: Box<dyn Fn() -> bool + Send + Sync>,
     started: Timestamp,
 }
 
@@ -81,6 +84,8 @@ impl Collector for Weir {
         families.extend(decisions::families(&(self.decisions)(), snapshot.releases.keys()));
         families.extend(process::families());
         families.extend([weights(&snapshot), endpoints(&snapshot), build_info()]);
+        families.push(Family::single(PANICS, logs::panics() as f64));
+        families.push(Family::single(LEADER, f64::from(u8::from((self.leads)()))));
         families.push(Family::single(PROCESS_START, self.started.as_millis() as f64 / 1000.0));
         families
     }

@@ -67,12 +67,36 @@ pub const RETRIES: Metric = Metric {
     help: "Attempts beyond the first of a request.",
 };
 
+/// Requests that wait because their backend has no endpoint.
+pub const QUEUED: Metric = Metric {
+    name: "weir_requests_queued",
+    kind: Kind::Gauge,
+    labels: &["backend"],
+    help: "Requests that wait because their backend has no endpoint.",
+};
+
+/// Waits for an endpoint that are over, by how: `served`, `expired`, `full` (it did not begin) or `given_up`.
+pub const QUEUE_ENDED: Metric = Metric {
+    name: "weir_queued_requests_total",
+    kind: Kind::Counter,
+    labels: &["backend", "result"],
+    help: "Requests that waited because their backend had no endpoint, by how that ended.",
+};
+
 /// The canary's share in force, 0 to 1.
 pub const RELEASE_WEIGHT: Metric = Metric {
     name: "weir_release_weight_ratio",
     kind: Kind::Gauge,
     labels: &["release"],
     help: "The canary's share of the traffic in force, 0 to 1.",
+};
+
+/// Whether this weir may raise weights.
+pub const LEADER: Metric = Metric {
+    name: "weir_leader",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "1 while this weir may raise weights: always without others, with others while it holds the lease.",
 };
 
 /// Decisions that rest on what was seen, by what it said: `pass`, `fail` or `inconclusive`.
@@ -123,6 +147,14 @@ pub const LAST_RELOAD_TIME: Metric = Metric {
     help: "When the configuration in force was loaded, in seconds since the Unix epoch.",
 };
 
+/// Defects of weir that showed.
+pub const PANICS: Metric = Metric {
+    name: "weir_panics_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Panics: defects of weir that cost one connection or task each, and that the log tells more of.",
+};
+
 /// Always 1.
 pub const BUILD_INFO: Metric = Metric {
     name: "weir_build_info",
@@ -170,6 +202,9 @@ pub const ALL: &[Metric] = &[
     UPSTREAM_DURATION,
     IN_FLIGHT,
     RETRIES,
+    QUEUED,
+    QUEUE_ENDED,
+    LEADER,
     RELEASE_WEIGHT,
     RELEASE_VERDICTS,
     RELEASE_TRANSITIONS,
@@ -177,6 +212,7 @@ pub const ALL: &[Metric] = &[
     RELOADS,
     LAST_RELOAD_SUCCESSFUL,
     LAST_RELOAD_TIME,
+    PANICS,
     BUILD_INFO,
     PROCESS_CPU,
     PROCESS_MEMORY,

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use prometheus::proto::MetricFamily;
 
 use super::family::Family;
-use super::names::{IN_FLIGHT, REQUEST_DURATION, REQUESTS, RETRIES, UPSTREAM_DURATION};
-use crate::snapshot::{Leaves, Traffic};
+use super::names::{IN_FLIGHT, QUEUE_ENDED, QUEUED, REQUEST_DURATION, REQUESTS, RETRIES, UPSTREAM_DURATION};
+use crate::snapshot::{Ended, Leaves, Traffic};
 use crate::stats::DEFAULT_BOUNDS_MS;
 
 /// The families of everything that [`Leaves`] counts about requests.
@@ -35,7 +35,20 @@ pub(super) fn families(leaves: &Leaves) -> Vec<MetricFamily> {
             retries.value(&labels, sum.retries as f64);
         }
     }
-    [requests, durations, upstream, in_flight, retries].map(Family::finish).into()
+    let (queued, ended) = queues(leaves);
+    [requests, durations, upstream, in_flight, retries, queued, ended].map(Family::finish).into()
+}
+
+/// Requests that wait, and that waited.
+fn queues(leaves: &Leaves) -> (Family, Family) {
+    let (mut queued, mut ended) = (Family::new(QUEUED), Family::new(QUEUE_ENDED));
+    for (backend, queue) in leaves.all_queues() {
+        queued.value(&[backend.as_str()], queue.waiting() as f64);
+        for how in Ended::ALL {
+            ended.value(&[backend.as_str(), how.label()], queue.ended(how) as f64);
+        }
+    }
+    (queued, ended)
 }
 
 /// A [`Traffic`] summed over its workers.

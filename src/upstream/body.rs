@@ -1,11 +1,14 @@
 //! Bodies: what goes to an endpoint, and what comes back.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -224,9 +227,40 @@ enum State {
     Http2(Box<http2::Download>),
     /// No body: another protocol.
     Upgraded(Box<Upgraded>),
+    /// Read ahead of whoever wants it; then the rest.
+    Gathered(VecDeque<Frame<Bytes>>, Box<UpstreamBody>),
 }
 
 impl UpstreamBody {
+    /// Whether some of it is still to come from the endpoint.
+    pub fn is_coming(&self) -> bool {
+        matches!(self.0, State::Http1(_) | State::Http2(_)) && !self.is_end_stream()
+    }
+
+    /// Reads on until all of it is here, if it is known to have no more than `most` bytes; but only as long as `patience`.
+    ///
+    /// # Errors
+    /// The body broke off, before anybody has seen any of it.
+    pub async fn gather(&mut self, most: u64, patience: Duration) -> Result<(), BodyError> {
+        if !self.is_coming() || self.size_hint().exact().is_none_or(|length| length > most) {
+            return Ok(());
+        }
+        let mut rest = Self(std::mem::replace(&mut self.0, State::Done));
+        let mut parts = VecDeque::new();
+        let reading = async {
+            while !rest.is_end_stream() {
+                match poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
+                    Some(part) => parts.push_back(part?),
+                    None => break,
+                }
+            }
+            Ok(())
+        };
+        let gathered = tokio::time::timeout(patience, reading).await.unwrap_or(Ok(()));
+        self.0 = State::Gathered(parts, Box::new(rest));
+        gathered
+    }
+
     /// The connection of a 101 response, once.
     pub fn upgraded(&mut self) -> Option<Upgraded> {
         match std::mem::replace(&mut self.0, State::Done) {
@@ -276,6 +310,12 @@ impl Body for UpstreamBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = match &mut self.0 {
             State::Done | State::Upgraded(_) => return Poll::Ready(None),
+            State::Gathered(parts, rest) => {
+                return match parts.pop_front() {
+                    Some(part) => Poll::Ready(Some(Ok(part))),
+                    None => Pin::new(&mut **rest).poll_frame(cx),
+                };
+            }
             State::Whole(data) => Ok(Next::LastPart(Frame::data(std::mem::take(data)))),
             State::Http1(download) => std::task::ready!(download.poll(cx)),
             State::Http2(download) => std::task::ready!(download.poll(cx)),
@@ -295,6 +335,7 @@ impl Body for UpstreamBody {
             State::Done | State::Upgraded(_) => true,
             State::Whole(_) | State::Http1(_) => false,
             State::Http2(download) => download.incoming().is_end_stream(),
+            State::Gathered(parts, rest) => parts.is_empty() && rest.is_end_stream(),
         }
     }
 
@@ -304,6 +345,11 @@ impl Body for UpstreamBody {
             State::Whole(data) => SizeHint::with_exact(data.len() as u64),
             State::Http1(download) => download.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
             State::Http2(download) => download.incoming().size_hint(),
+            State::Gathered(parts, rest) => {
+                let here: usize = parts.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
+                // Only what is of known length is gathered.
+                SizeHint::with_exact(here as u64 + rest.size_hint().exact().unwrap_or_default())
+            }
         }
     }
 }

@@ -77,6 +77,14 @@ pub(super) fn server_name(authority: &str) -> Result<ServerName<'static>, Connec
     ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Name(host.to_owned()))
 }
 
+/// The socket behind `stream`.
+pub(super) fn tcp(stream: &Stream) -> &TcpStream {
+    match stream {
+        Stream::Plain(stream) => stream,
+        Stream::Tls(stream) => stream.get_ref().0,
+    }
+}
+
 /// Whether ALPN settled on HTTP/2; `None` when nothing was settled.
 pub(super) fn negotiated_http2(stream: &Stream) -> Option<bool> {
     match stream {

@@ -3,8 +3,6 @@
 use std::error::Error;
 use std::io;
 
-use http::Request;
-
 use super::body::{RequestBody, Upload};
 use super::connect::ConnectError;
 use crate::outcome::Fault;
@@ -20,27 +18,27 @@ pub struct SendError {
     pub sent: Sent,
     /// Whether a connection that had been used before died under it without a byte of an answer: a fresh one may do better.
     pub reused: bool,
-    /// The request, as good as new, when nothing of it was touched. With a body that was begun it cannot be had back.
-    pub request: Option<Box<Request<RequestBody>>>,
+    /// The body, as good as new, when nothing of it was taken. One that was begun cannot be had back.
+    pub body: Option<RequestBody>,
     /// The cause, for the log.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl SendError {
     /// `fault` came before anything was sent.
-    pub(super) fn unsent(fault: Fault, request: Request<RequestBody>) -> Self {
-        Self { fault, sent: Sent::Nothing, reused: false, request: Some(Box::new(request)), source: None }
+    pub fn unsent(fault: Fault) -> Self {
+        Self { fault, sent: Sent::Nothing, reused: false, body: None, source: None }
     }
 
     /// There is no connection.
-    pub(super) fn connect(error: ConnectError, request: Request<RequestBody>) -> Self {
+    pub(super) fn connect(error: ConnectError) -> Self {
         let fault = error.fault();
-        Self { source: Some(Box::new(error)), ..Self::unsent(fault, request) }
+        Self { source: Some(Box::new(error)), ..Self::unsent(fault) }
     }
 
     /// `fault` came when the request was on its way.
-    pub(super) fn sent(fault: Fault) -> Self {
-        Self { fault, sent: Sent::Maybe, reused: false, request: None, source: None }
+    pub fn sent(fault: Fault) -> Self {
+        Self { fault, sent: Sent::Maybe, reused: false, body: None, source: None }
     }
 }
 

@@ -152,7 +152,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
 fn client(host: &str, options: &Options) -> Result<Tls, FetchError> {
     let config = match &options.tls {
         Some(config) => config.clone(),
-        None => tls::client_config(None, None, Alpn::Http1)?,
+        None => tls::client_config(None, None, &[], Alpn::Http1)?,
     };
     // Whatever it offers elsewhere.
     let config = tls::offering(&config, if options.version == Version::Http1 { Alpn::Http1 } else { Alpn::Http2 });

@@ -1,33 +1,38 @@
 //! HTTP/1.1 to an endpoint: one exchange at a time, on the task that needs it.
 //!
 //! No task runs behind a connection. Whoever waits for a response head or reads a body polls the connection as it goes, which
-//! spares two switches between tasks for each request; a connection in the pool is not polled at all, and holds no buffer.
+//! spares two switches between tasks for each request; a connection in the pool is not polled at all, and holds no
+//! buffer for long.
 //! An answer that has come whole with its head gives the connection back before anybody reads it.
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, request};
+use http::header::CONTENT_LENGTH;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, Response, StatusCode, Version};
 use http_body::{Body, Frame};
+use socket2::SockRef;
 use tokio::time::Instant;
 
 use super::body::{BodyError, Informed, Next, RequestBody, Upload, UpstreamBody};
-use super::connect::Stream;
+use super::connect::{self, Stream};
 use super::error::SendError;
 use super::io::Upgraded;
 use super::pool::Slot;
 use super::timer::{BodyWait, Deadline, HeadWait, Limits};
+use crate::http1::Http1Error;
 use crate::http1::body::{Decoder, Piece};
-use crate::http1::framing::{Framing, keeps_alive, of_response};
+use crate::http1::encode::{self, Length};
+use crate::http1::framing::{Framing, keeps_alive, of_response, unite_lengths};
 use crate::http1::head::{self, ResponseHead, take_response};
 use crate::http1::outbox::{Delimited, Outbox};
-use crate::http1::{Http1Error, encode};
 use crate::outcome::Fault;
 use crate::retry::Sent;
 use crate::socket;
@@ -89,9 +94,38 @@ impl Connection {
         self.idle_for(now) >= self.kept_for.map_or(keep_alive, |kept| kept.min(keep_alive))
     }
 
-    /// Whether the other side has closed it, or spoken unasked, while it was in the pool.
+    /// Lets go of its buffers, which are empty: it may stay in the pool for long.
+    pub(super) fn slim(&mut self) {
+        self.input = BytesMut::new();
+        self.output.slim();
+    }
+
+    /// Whether the other side has closed it, or spoken unasked, while it was in the pool. Its pool remembers how soon.
     pub(super) fn is_dead(&mut self) -> bool {
-        self.poll_fill(&mut Context::from_waker(Waker::noop())).is_ready()
+        let dead = self.poll_fill(&mut Context::from_waker(Waker::noop())).is_ready();
+        if dead {
+            self.was_closed_idle();
+        }
+        dead
+    }
+
+    /// Whether nothing has come on it by this moment: no byte, no end, no reset. The runtime, which [`Connection::is_dead`]
+    /// asks, may not have heard of the latest yet.
+    pub(super) fn is_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let peeked = SockRef::from(connect::tcp(&self.stream)).peek(&mut byte);
+        let quiet = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        if !quiet {
+            self.was_closed_idle();
+        }
+        quiet
+    }
+
+    fn was_closed_idle(&self) {
+        if let Some(pool) = self.slot.pool() {
+            let now = Instant::now();
+            pool.idle_was_closed(self.idle_for(now), now);
+        }
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -115,8 +149,6 @@ impl Connection {
         }
         self.deadline.clear();
         if let Some(pool) = self.slot.pool() {
-            self.input = BytesMut::new();
-            self.output.slim();
             self.idle_since = Instant::now();
             pool.put(self);
         }
@@ -129,38 +161,35 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// Sends `request` and waits for the response head.
+/// Sends `head`, which has a Host, and `body`, and waits for the response head.
 pub(super) async fn exchange(
     mut connection: Box<Connection>,
-    request: Request<RequestBody>,
+    head: &Parts,
+    body: RequestBody,
     limits: Limits,
 ) -> Result<Response<UpstreamBody>, SendError> {
     let reused = std::mem::replace(&mut connection.used, true);
-    if reused && connection.is_dead() {
-        return Err(SendError { reused, ..SendError::unsent(Fault::UpstreamClosed, request) });
-    }
-    let (mut parts, body) = request.into_parts();
     let upload = body.upload();
     let mut before = Before { count: 0, informed: body.informed() };
     let (sent, received) = (connection.output.sent(), connection.received);
-    let mut sending = Sending::begin(&mut connection.output, &mut parts, body);
+    let mut sending = Sending::begin(&mut connection.output, head, body);
     let mut wait = HeadWait::begin(limits, upload.as_deref(), &mut connection.deadline);
-    let head = poll_fn(|cx| poll_head(&mut connection, &mut sending, &mut wait, &mut before, upload.as_deref(), cx));
-    match head.await {
-        Ok(head) => settle(connection, &parts.method, head, sending, upload, limits),
+    let answer = poll_fn(|cx| poll_head(&mut connection, &mut sending, &mut wait, &mut before, upload.as_deref(), cx));
+    match answer.await {
+        Ok(answer) => settle(connection, &head.method, answer, sending, upload, limits),
         Err(fault) => {
-            let untouched =
-                connection.output.sent() == sent && upload.as_deref().is_none_or(|upload| upload.frames() == 0);
+            let untouched = connection.output.sent() == sent;
+            let reused = reused
+                && connection.received == received
+                && matches!(fault, Fault::UpstreamClosed | Fault::UpstreamReset);
+            if reused {
+                connection.was_closed_idle();
+            }
             Err(SendError {
                 fault,
                 sent: if untouched { Sent::Nothing } else { Sent::Maybe },
-                reused: reused
-                    && connection.received == received
-                    && matches!(fault, Fault::UpstreamClosed | Fault::UpstreamReset),
-                request: sending
-                    .into_body()
-                    .filter(|_| untouched)
-                    .map(|body| Box::new(Request::from_parts(parts, body))),
+                reused,
+                body: sending.into_body().filter(|_| untouched),
                 source: None,
             })
         }
@@ -233,9 +262,11 @@ fn settle(
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return if sending.is_done() { Ok(switch(*connection, head)) } else { Err(SendError::sent(Fault::BadUpgrade)) };
     }
-    let framing = of_response(method, head.status, head.version, &head.headers).map_err(protocol)?;
+    unite_lengths(&mut head.headers);
+    let fields = (&head.headers, head.marks);
+    let framing = of_response(method, head.status, head.version, fields).map_err(protocol)?;
     connection.reusable = tidy(&mut head, framing);
-    connection.kept_for = kept_for(&head.headers);
+    connection.kept_for = if head.marks.keep_alive { kept_for(&head.headers) } else { None };
     let mut decoder = Decoder::new(framing);
     let body = match decoder.next(&mut connection.input).map_err(protocol)? {
         Piece::End => {
@@ -276,7 +307,8 @@ fn tidy(head: &mut ResponseHead, framing: Framing) -> bool {
         return false;
     }
     // What HTTP/1.0 says of keeping connections alive is not to be relied on.
-    framing != Framing::UntilClose && head.version == Version::HTTP_11 && keeps_alive(head.version, &head.headers)
+    let keeps = || keeps_alive(head.version, &head.headers, head.marks);
+    framing != Framing::UntilClose && head.version == Version::HTTP_11 && keeps()
 }
 
 /// How long the endpoint keeps the connection, less a second so that it does not close while a request is on its way.
@@ -307,10 +339,10 @@ struct Sending {
 
 impl Sending {
     /// Puts the head of the request into `output`.
-    fn begin(output: &mut Outbox, parts: &mut request::Parts, body: RequestBody) -> Self {
-        let delimited = delimit(parts, &body);
-        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        encode::request_head(output.small(), &parts.method, target, &parts.headers);
+    fn begin(output: &mut Outbox, head: &Parts, body: RequestBody) -> Self {
+        let (delimited, length) = delimit(head, &body);
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        encode::request_head(output.small(), &head.method, target, &head.headers, length);
         Self { body: Some(body), begun: false, delimited, refused: false, flushed: false }
     }
 
@@ -364,23 +396,16 @@ impl Sending {
     }
 }
 
-/// Decides how the request's body is delimited, and writes the fields that say so.
-fn delimit(parts: &mut request::Parts, body: &RequestBody) -> Delimited {
-    let headers = &mut parts.headers;
-    headers.remove(TRANSFER_ENCODING);
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+/// Decides how the request's body is delimited, and what the head says of it.
+fn delimit(head: &Parts, body: &RequestBody) -> (Delimited, Length) {
+    let length = head.headers.get(CONTENT_LENGTH);
+    let announced = length.and_then(|length| length.to_str().ok()?.parse().ok());
     match body.size_hint().exact().or(announced) {
         // No body, and nothing that speaks of one, unless the method means to have one.
-        Some(0) if headers.get(CONTENT_LENGTH).is_none() && !means_a_body(&parts.method) => Delimited::Absent,
-        Some(length) => {
-            headers.insert(CONTENT_LENGTH, encode::length_value(length));
-            if length == 0 { Delimited::Absent } else { Delimited::Length(length) }
-        }
-        None => {
-            headers.remove(CONTENT_LENGTH);
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            Delimited::Chunked
-        }
+        Some(0) if length.is_none() && !means_a_body(&head.method) => (Delimited::Absent, Length::Unsaid),
+        Some(0) => (Delimited::Absent, Length::Bytes(0)),
+        Some(length) => (Delimited::Length(length), Length::Bytes(length)),
+        None => (Delimited::Chunked, Length::Chunked),
     }
 }
 

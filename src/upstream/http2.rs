@@ -165,10 +165,20 @@ async fn drive(driver: Rc<RefCell<Option<Driver>>>) {
         Some(connection) => Pin::new(connection).poll(cx),
         None => Poll::Ready(Ok(())),
     });
+    let _over = Over(driver.clone());
     if let Err(error) = ended.await {
         tracing::debug!(%error, "an HTTP/2 connection to an endpoint broke");
     }
-    driver.take();
+}
+
+/// Takes the connection away from all who have it, however its task ended: by a panic, too.
+struct Over(Rc<RefCell<Option<Driver>>>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let driver = self.0.take();
+        drop(driver);
+    }
 }
 
 /// One stream's place on its connection.
@@ -246,14 +256,14 @@ pub(super) async fn exchange(
 }
 
 fn failed(reused: bool, mut error: TrySendError<Request<RequestBody>>, upload: Option<&Upload>) -> SendError {
-    let request = error.take_message().map(Box::new);
+    let body = error.take_message().map(Request::into_body);
     let fault = head_fault(error.error(), upload);
-    let untouched = request.is_some() || is_unprocessed(error.error());
+    let untouched = body.is_some() || is_unprocessed(error.error());
     SendError {
         fault,
         sent: if untouched { Sent::Nothing } else { Sent::Maybe },
         reused: reused && (untouched || fault == Fault::UpstreamClosed),
-        request,
+        body,
         source: Some(Box::new(error.into_error())),
     }
 }

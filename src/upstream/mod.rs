@@ -13,6 +13,7 @@ mod http1;
 mod http2;
 mod io;
 mod pool;
+mod reach;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timer;
@@ -26,4 +27,5 @@ pub use error::SendError;
 pub use fetch::fetch;
 pub use io::Upgraded;
 pub use pool::Reuse;
+pub use reach::Ready;
 pub use upstreams::Upstreams;

@@ -25,8 +25,9 @@ pub enum Reuse {
     /// Any that is idle, or a new one: for idempotent requests.
     #[default]
     Any,
-    /// A new one, or one that was idle for less than a second: for requests that must not be sent twice. HTTP/2 says which
-    /// requests it did not take, so any of its connections will do.
+    /// A new one, or one that was idle for less than a second: for requests that must not be sent twice. Only a new one
+    /// while the endpoint is known to close connections so soon. HTTP/2 says which requests it did not take, so any of its
+    /// connections will do.
     Young,
     /// A new one: for the repeat of a request that died on a used one. With HTTP/2 one that was opened in the last second will
     /// do, so that many repeats at once do not open as many.
@@ -55,6 +56,8 @@ pub(super) struct Pool {
     /// As of the latest request: a reload may change them.
     max_connections: Cell<usize>,
     keep_alive: Cell<Duration>,
+    /// Until then the endpoint counts as one that closes connections soon after their last exchange.
+    hasty_until: Cell<Option<Instant>>,
 }
 
 /// What lets a request go on.
@@ -89,6 +92,7 @@ impl Pool {
             waiting,
             max_connections: Cell::new(backend.max_connections),
             keep_alive: Cell::new(backend.keep_alive),
+            hasty_until: Cell::new(None),
         })
     }
 
@@ -174,9 +178,14 @@ impl Pool {
 
     /// A connection, or leave to open one; waits for it when there are as many as there may be.
     pub(super) async fn ticket(&self, reuse: Reuse, backend: &Backend) -> Result<Ticket, Fault> {
-        if let Some(ticket) = self.ticket_now(reuse) {
-            return Ok(ticket);
+        match self.ticket_now(reuse) {
+            Some(ticket) => Ok(ticket),
+            // Rare, and larger: boxed, so that the common case stays small.
+            None => Box::pin(self.ticket_in_time(reuse, backend)).await,
         }
+    }
+
+    async fn ticket_in_time(&self, reuse: Reuse, backend: &Backend) -> Result<Ticket, Fault> {
         let _waiting = self.wait_in_line(backend)?;
         let (sender, receiver) = oneshot::channel();
         {
@@ -203,25 +212,52 @@ impl Pool {
     }
 
     fn ticket_now(&self, reuse: Reuse) -> Option<Ticket> {
-        if reuse != Reuse::FreshOnly
-            && let Some(connection) = self.take_idle(reuse)
-        {
+        if let Some(connection) = self.take_live(reuse) {
             return Some(Ticket::Used(connection));
         }
+        if reuse == Reuse::Young
+            && let Some(oldest) = self.oldest_idle()
+        {
+            // None was good enough. The new one takes the place of one of them, or the pool would grow with every request.
+            return Some(Ticket::New(oldest.into_slot()));
+        }
         self.slot().map(Ticket::New)
+    }
+
+    fn oldest_idle(&self) -> Option<Box<Connection>> {
+        let mut idle = self.idle.borrow_mut();
+        if idle.is_empty() { None } else { Some(idle.remove(0)) }
     }
 
     /// Leave to open a connection, if need be at the price of the one that has been idle for longest.
     pub(super) fn slot(&self) -> Option<Slot> {
         if self.open.get() >= self.max_connections.get() {
-            let mut idle = self.idle.borrow_mut();
-            let oldest = if idle.is_empty() { None } else { Some(idle.remove(0)) };
-            drop(idle);
             // Nobody waits while a connection is idle, so its slot is taken over as it is.
-            return oldest.map(|connection| connection.into_slot());
+            return self.oldest_idle().map(|connection| connection.into_slot());
         }
         self.open.set(self.open.get() + 1);
         Some(Slot(self.this.clone()))
+    }
+
+    /// The endpoint has closed a connection that had been idle for as long as `idle`.
+    pub(super) fn idle_was_closed(&self, idle: Duration, now: Instant) {
+        if idle < YOUNG * 2 {
+            self.hasty_until.set(Some(now + HASTY));
+        }
+    }
+
+    /// A connection that is idle and, as far as is known here, still open at the other end. For a request that must not be
+    /// sent twice the kernel is asked what it knows.
+    pub(super) fn take_live(&self, reuse: Reuse) -> Option<Box<Connection>> {
+        if reuse == Reuse::FreshOnly {
+            return None;
+        }
+        loop {
+            let mut connection = self.take_idle(reuse)?;
+            if !connection.is_dead() && (reuse == Reuse::Any || connection.is_quiet()) {
+                return Some(connection);
+            }
+        }
     }
 
     fn take_idle(&self, reuse: Reuse) -> Option<Box<Connection>> {
@@ -230,6 +266,9 @@ impl Pool {
             return None;
         }
         let now = Instant::now();
+        if reuse == Reuse::Young && self.hasty_until.get().is_some_and(|until| now < until) {
+            return None;
+        }
         let mut expired = Vec::new();
         let found = loop {
             let Some(connection) = idle.pop() else { break None };
@@ -272,6 +311,9 @@ impl Pool {
         };
         let mut kept = idle;
         let over: Vec<_> = kept.extract_if(.., is_over).collect();
+        kept.iter_mut()
+            .filter(|connection| connection.idle_for(now) >= RESTING)
+            .for_each(|connection| connection.slim());
         *self.idle.borrow_mut() = kept;
         drop(over);
         self.http2.reap(now, self.keep_alive.get());
@@ -321,5 +363,11 @@ impl Drop for Slot {
     }
 }
 
+/// A connection that nobody needed for so long is not in steady use.
+const RESTING: Duration = Duration::from_secs(1);
+
 /// A connection that was idle for less than this is as good as new: hardly any server closes so soon.
 const YOUNG: Duration = Duration::from_secs(1);
+
+/// How long an endpoint that closed a young connection is taken to close others.
+const HASTY: Duration = Duration::from_secs(60);

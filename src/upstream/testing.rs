@@ -16,7 +16,7 @@ use super::{RequestBody, Reuse, SendError, UpstreamBody, Upstreams};
 use crate::balancer::Balancer;
 use crate::endpoint::Endpoint;
 use crate::health::outlier::OutlierPolicy;
-use crate::snapshot::{Backend, BackendTls, Protocol};
+use crate::snapshot::{Backend, BackendTls, Protocol, Queue};
 use crate::stats::PerWorker;
 use crate::types::Ratio;
 
@@ -32,6 +32,7 @@ pub(crate) fn backend(address: SocketAddr) -> Backend {
     Backend {
         name: "shop".parse().unwrap(),
         endpoints: vec![Arc::new(Endpoint::new(1, address, &address.to_string()))],
+        unresolved: false,
         protocol: Protocol::Auto,
         tls: None,
         balancer: Balancer::RoundRobin,
@@ -49,6 +50,7 @@ pub(crate) fn backend(address: SocketAddr) -> Backend {
         keep_alive: Duration::from_secs(60),
         max_connections: 100,
         max_pending: 100,
+        queue: Queue::none(),
         budget: Arc::default(),
     }
 }
@@ -78,7 +80,8 @@ impl Bench {
         request: Request<RequestBody>,
         reuse: Reuse,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        self.upstreams.send(&self.backend, &self.backend.endpoints[0], request, reuse).await
+        let (head, body) = request.into_parts();
+        self.upstreams.send(&self.backend, &self.backend.endpoints[0], &head, body, reuse).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Response<UpstreamBody>, SendError> {
@@ -170,10 +173,16 @@ impl Authority {
         self.folder.path().join(name)
     }
 
+    /// A file's path and contents.
+    pub(crate) fn read(&self, name: &str) -> (std::path::PathBuf, Vec<u8>) {
+        (self.file(name), std::fs::read(self.file(name)).unwrap())
+    }
+
     /// Writes a certificate for `host` and its key to NAME.pem and NAME.key.
     pub(crate) fn issue(&self, name: &str, host: &str) {
         let key = rcgen::KeyPair::generate().unwrap();
-        let params = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+        let mut params = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+        params.subject_alt_names.push(rcgen::SanType::URI(format!("spiffe://{host}/{name}").try_into().unwrap()));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(self.file(&format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(self.file(&format!("{name}.key")), key.serialize_pem()).unwrap();
@@ -202,6 +211,7 @@ impl Authority {
     }
 
     pub(crate) fn client(&self, alpn: super::tls::Alpn) -> Arc<rustls::ClientConfig> {
-        super::tls::client_config(Some(&self.file("ca.pem")), None, alpn).unwrap()
+        let (path, bytes) = self.read("ca.pem");
+        super::tls::client_config(Some(super::tls::Pem { path: &path, bytes: &bytes }), None, &[], alpn).unwrap()
     }
 }

@@ -1,5 +1,7 @@
 //! TLS to backends: whom to trust, who we are, what is spoken.
 
+mod names;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -7,6 +9,17 @@ use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+pub use names::SubjectName;
+
+/// The text of a PEM file.
+#[derive(Clone, Copy, Debug)]
+pub struct Pem<'a> {
+    /// The file's name, for errors.
+    pub path: &'a Path,
+    /// What is in it.
+    pub bytes: &'a [u8],
+}
 
 /// What ALPN offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +46,7 @@ impl Alpn {
 /// Why there is no TLS client.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is not PEM.
+    /// A file is not PEM.
     #[error("cannot read `{}`: {error}", path.display())]
     Unreadable {
         /// Which.
@@ -73,35 +86,41 @@ pub enum TlsError {
     Unusable(rustls::Error),
 }
 
-/// A TLS client that trusts the authorities in the PEM file `ca` (`None`: the machine's own), and shows the certificate
-/// `identity` (chain, key: PEM files) to servers that ask. TLS 1.2 and 1.3.
+/// A TLS client that trusts the authorities in `ca` (`None`: the machine's own), and shows the certificate `identity` (chain,
+/// key) to servers that ask. TLS 1.2 and 1.3. With `names` a certificate must carry one of them; without, the name of the
+/// server.
 ///
 /// Connections are pooled by the returned `Arc`: where nothing has changed, use the one you have.
 ///
 /// # Errors
 /// Names the file and what is wrong with it.
 pub fn client_config(
-    ca: Option<&Path>,
-    identity: Option<(&Path, &Path)>,
+    ca: Option<Pem<'_>>,
+    identity: Option<(Pem<'_>, Pem<'_>)>,
+    names: &[SubjectName],
     alpn: Alpn,
 ) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = match ca {
-        Some(path) => Arc::new(authorities(path)?),
+        Some(pem) => Arc::new(authorities(pem)?),
         None => machine_roots()?,
     };
     let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(TlsError::Unusable)?
-        .with_root_certificates(roots);
+        .map_err(TlsError::Unusable)?;
+    let builder = if names.is_empty() {
+        builder.with_root_certificates(roots)
+    } else {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(names::AnyOf::new(roots, names)))
+    };
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
-            let secret = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| TlsError::Unreadable { path: key.to_owned(), error })?;
+            let secret = PrivateKeyDer::from_pem_slice(key.bytes)
+                .map_err(|error| TlsError::Unreadable { path: key.path.to_owned(), error })?;
             builder.with_client_auth_cert(chain, secret).map_err(|error| TlsError::BadIdentity {
-                certificate: certificate.to_owned(),
-                key: key.to_owned(),
+                certificate: certificate.path.to_owned(),
+                key: key.path.to_owned(),
                 error,
             })?
         }
@@ -120,17 +139,21 @@ pub(super) fn offering(config: &Arc<ClientConfig>, alpn: Alpn) -> Arc<ClientConf
     Arc::new(config)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |error| TlsError::Unreadable { path: path.to_owned(), error };
-    let found = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(unreadable)?;
-    if found.is_empty() { Err(TlsError::NoCertificate { path: path.to_owned() }) } else { Ok(found) }
+fn certificates(pem: Pem<'_>) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let path = || pem.path.to_owned();
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.bytes).collect();
+    let found = found.map_err(|error| TlsError::Unreadable { path: path(), error })?;
+    if found.is_empty() { Err(TlsError::NoCertificate { path: path() }) } else { Ok(found) }
 }
 
-fn authorities(path: &Path) -> Result<RootCertStore, TlsError> {
+/// The authorities to trust that are in `pem`, at least one.
+///
+/// # Errors
+/// Names the file and what is wrong with it.
+pub fn authorities(pem: Pem<'_>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
-        roots.add(certificate).map_err(|error| TlsError::BadAuthority { path: path.to_owned(), error })?;
+    for certificate in certificates(pem)? {
+        roots.add(certificate).map_err(|error| TlsError::BadAuthority { path: pem.path.to_owned(), error })?;
     }
     Ok(roots)
 }

@@ -1,35 +1,33 @@
 //! A worker's connections to all endpoints.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::Scheme;
-use http::{Request, Response};
+use http::request::Parts;
+use http::{HeaderMap, Response};
 use tokio::task::coop::unconstrained;
 
 use super::body::{RequestBody, UpstreamBody};
 use super::error::SendError;
 use super::http2::Tasks;
-use super::pool::{Pool, Reuse, Slot, Speaks, Ticket};
-use super::timer::Limits;
-use super::{http1, http2, wire};
+use super::pool::{Pool, Reuse};
+use super::reach::{Ready, Way};
 use crate::endpoint::Endpoint;
-use crate::outcome::Fault;
+use crate::retry::Sent;
 use crate::snapshot::Backend;
 use crate::types::Name;
 
 /// A worker's connections, by endpoint and by everything else that makes a connection different (TLS, protocol).
 ///
-/// Lives on one thread, inside a `LocalSet`; what it drives in the background ends when it is dropped.
+/// Lives on one thread, inside a local runtime; what it drives in the background ends when it is dropped.
 pub struct Upstreams {
     this: Weak<Self>,
     worker: usize,
     /// By endpoint; more than one after a reload that changed TLS or protocol.
-    pools: RefCell<HashMap<u64, Vec<Rc<Pool>>>>,
+    pools: RefCell<BTreeMap<u64, Vec<Rc<Pool>>>>,
     /// Requests that wait for a connection, by backend.
     waiting: RefCell<HashMap<Name, Rc<Cell<usize>>>>,
     tasks: Tasks,
@@ -47,31 +45,65 @@ impl Upstreams {
         })
     }
 
-    /// Sends `request` to `endpoint` and returns the response head, its body still streaming.
-    ///
-    /// The request's URI may be in origin form or absolute; its version and `Host` are adapted to what the endpoint speaks,
-    /// and its framing (`Transfer-Encoding`, `Content-Length`) to its body. Other hop-by-hop fields are the caller's business.
-    /// A 101 is a response whose body gives the connection by [`UpstreamBody::upgraded`].
-    ///
-    /// Bounded by the backend's timeouts and limits. A used connection that proves closed before anything was sent is passed
-    /// over; nothing is ever sent twice. Dropping the future closes the connection (HTTP/1) or resets the stream.
+    /// A connection to `endpoint` for a request with `headers` that is there already.
+    pub fn ready(&self, backend: &Backend, endpoint: &Endpoint, headers: &HeaderMap, reuse: Reuse) -> Option<Ready> {
+        self.way(backend, endpoint, headers, reuse).ready()
+    }
+
+    /// A connection to `endpoint` for a request with `headers`, opened if need be, or waited for when there are as many as
+    /// there may be. Nothing of the request is sent; dropping the future is as if it had never been asked for.
     ///
     /// # Errors
-    /// See [`SendError`]: what went wrong, whether anything was sent, and the request if nothing was.
+    /// See [`SendError`]: nothing was sent, and the body is still with the caller.
+    pub async fn reach(
+        &self,
+        backend: &Backend,
+        endpoint: &Endpoint,
+        headers: &HeaderMap,
+        reuse: Reuse,
+    ) -> Result<Ready, SendError> {
+        self.way(backend, endpoint, headers, reuse).reach().await
+    }
+
+    /// Sends a request of `head` and `body` to `endpoint`, over whichever connection, and returns the response head; see
+    /// [`Ready::send`].
+    ///
+    /// A used connection that proves closed before anything was sent is passed over; nothing is ever sent twice.
+    ///
+    /// # Errors
+    /// See [`SendError`]: what went wrong, whether anything was sent, and the body if nothing was.
     pub async fn send(
         &self,
-        backend: &Arc<Backend>,
-        endpoint: &Arc<Endpoint>,
-        request: Request<RequestBody>,
+        backend: &Backend,
+        endpoint: &Endpoint,
+        head: &Parts,
+        mut body: RequestBody,
         reuse: Reuse,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        let pool = self.pool(backend, endpoint);
-        let trip = Trip { pool, backend, endpoint, reuse, tasks: &self.tasks };
-        match trip.pool.speaks(request.headers()) {
-            Speaks::Http1 => trip.by_http1(request).await,
-            // Rare, and much larger: boxed, so that the common case stays small.
-            speaks => Box::pin(trip.by_http2(request, speaks)).await,
+        loop {
+            let ready = match self.ready(backend, endpoint, &head.headers, reuse) {
+                Some(ready) => ready,
+                None => match Box::pin(self.reach(backend, endpoint, &head.headers, reuse)).await {
+                    Ok(ready) => ready,
+                    Err(error) => return Err(SendError { body: Some(body), ..error }),
+                },
+            };
+            match ready.send(backend, endpoint, head, body).await {
+                // It had been closed while it was idle, and nothing was sent: the next one.
+                Err(SendError { body: Some(unsent), reused: true, sent: Sent::Nothing, .. }) => body = unsent,
+                result => return result,
+            }
         }
+    }
+
+    fn way<'a>(
+        &'a self,
+        backend: &'a Backend,
+        endpoint: &'a Endpoint,
+        headers: &'a HeaderMap,
+        reuse: Reuse,
+    ) -> Way<'a> {
+        Way { pool: self.pool(backend, endpoint), backend, endpoint, headers, reuse, tasks: &self.tasks }
     }
 
     fn pool(&self, backend: &Backend, endpoint: &Endpoint) -> Rc<Pool> {
@@ -134,156 +166,8 @@ async fn reap(upstreams: Weak<Upstreams>) {
     }
 }
 
-/// One request on its way to an endpoint.
-struct Trip<'a> {
-    pool: Rc<Pool>,
-    backend: &'a Backend,
-    endpoint: &'a Endpoint,
-    reuse: Reuse,
-    tasks: &'a Tasks,
-}
-
-impl Trip<'_> {
-    fn limits(&self) -> Limits {
-        Limits { response: self.backend.response_timeout, idle: self.backend.idle_timeout }
-    }
-
-    async fn by_http1(&self, mut request: Request<RequestBody>) -> Result<Response<UpstreamBody>, SendError> {
-        if let Err(fault) = wire::for_http1(&mut request, &self.endpoint.authority) {
-            return Err(SendError::unsent(fault, request));
-        }
-        loop {
-            let connection = match self.pool.ticket(self.reuse, self.backend).await {
-                Ok(Ticket::Used(connection)) => connection,
-                Ok(Ticket::New(slot)) => return self.by_new_http1(slot, request).await,
-                Err(fault) => return Err(SendError::unsent(fault, request)),
-            };
-            match http1::exchange(connection, request, self.limits()).await {
-                // It had been closed while it was idle, and nothing was sent: the next one.
-                Err(SendError { request: Some(unsent), fault: Fault::UpstreamClosed, .. }) => request = *unsent,
-                result => return result,
-            }
-        }
-    }
-
-    async fn by_new_http1(
-        &self,
-        slot: Slot,
-        request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        let connecting = self.pool.connect(self.endpoint, self.backend.connect_timeout, Speaks::Http1);
-        match Box::pin(connecting).await {
-            Ok((stream, _)) => http1::exchange(http1::Connection::open(stream, slot), request, self.limits()).await,
-            Err(error) => Err(SendError::connect(error, request)),
-        }
-    }
-
-    async fn by_http2(
-        &self,
-        mut request: Request<RequestBody>,
-        mut speaks: Speaks,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        let deadline = tokio::time::Instant::now() + self.backend.connect_timeout;
-        let mut newer_than = (self.reuse == Reuse::FreshOnly).then_some(FRESH);
-        loop {
-            if speaks == Speaks::Http1 {
-                return self.by_http1(request).await;
-            }
-            if let Some(lease) = self.pool.http2.stream(newer_than) {
-                match self.by_lease(lease, request).await {
-                    // It was about to close, and nothing was sent: the next one.
-                    Err(SendError { request: Some(unsent), fault: Fault::UpstreamClosed, .. }) => request = *unsent,
-                    result => return result,
-                }
-                continue;
-            }
-            let waited = match self.pool.http2.begin_opening() {
-                Err(opening) => self.wait(deadline, opening.finished()).await,
-                Ok(guard) => match self.pool.slot() {
-                    Some(slot) => return self.by_new_http2(guard, slot, request, speaks).await,
-                    None => {
-                        drop(guard);
-                        if newer_than.take().is_some() {
-                            // There is no room for a fresh one, so any has to do.
-                            continue;
-                        }
-                        let room = async {
-                            self.pool.http2.room.notified().await;
-                            Ok(())
-                        };
-                        self.wait(deadline, room).await
-                    }
-                },
-            };
-            if let Err(fault) = waited {
-                return Err(SendError::unsent(fault, request));
-            }
-            speaks = self.pool.speaks(request.headers());
-        }
-    }
-
-    /// Waits in line for what others do.
-    async fn wait(
-        &self,
-        deadline: tokio::time::Instant,
-        event: impl Future<Output = Result<(), Fault>>,
-    ) -> Result<(), Fault> {
-        let _waiting = self.pool.wait_in_line(self.backend)?;
-        tokio::time::timeout_at(deadline, event).await.unwrap_or(Err(Fault::Overflow))
-    }
-
-    async fn by_new_http2(
-        &self,
-        guard: http2::OpeningGuard<'_>,
-        slot: Slot,
-        request: Request<RequestBody>,
-        speaks: Speaks,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        match self.pool.connect(self.endpoint, self.backend.connect_timeout, speaks).await {
-            Ok((stream, true)) => match http2::Connection::open(stream, slot, self.tasks).await {
-                Ok(connection) => {
-                    let lease = self.pool.http2.adopt(connection);
-                    drop(guard);
-                    self.by_lease(lease, request).await
-                }
-                Err(error) => Err(handshake_failed(error, request)),
-            },
-            Ok((stream, false)) => {
-                drop(guard);
-                let mut request = request;
-                if let Err(fault) = wire::for_http1(&mut request, &self.endpoint.authority) {
-                    return Err(SendError::unsent(fault, request));
-                }
-                http1::exchange(http1::Connection::open(stream, slot), request, self.limits()).await
-            }
-            Err(error) => {
-                guard.failed(error.fault());
-                Err(SendError::connect(error, request))
-            }
-        }
-    }
-
-    async fn by_lease(
-        &self,
-        lease: http2::Lease,
-        mut request: Request<RequestBody>,
-    ) -> Result<Response<UpstreamBody>, SendError> {
-        let scheme = if self.pool.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
-        if let Err(fault) = wire::for_http2(&mut request, &self.endpoint.authority, scheme) {
-            return Err(SendError::unsent(fault, request));
-        }
-        http2::exchange(lease, request, self.limits()).await
-    }
-}
-
-fn handshake_failed(error: hyper::Error, request: Request<RequestBody>) -> SendError {
-    SendError { source: Some(Box::new(error)), ..SendError::unsent(Fault::ConnectFailed, request) }
-}
-
 /// How often idle connections are looked at.
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
-/// See [`Reuse::FreshOnly`].
-const FRESH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,9 @@
-//! A request as its connection wants it: target, authority and framing. Other fields are not touched.
+//! A request's head as its connection wants it: target, authority and framing. Other fields are not touched.
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use http_body::Body;
 
 use super::body::RequestBody;
@@ -15,32 +16,30 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     matches!(rest.first(), None | Some(b'+' | b';'))
 }
 
-/// For HTTP/1.1: origin form and a Host. The framing is [`super::http1`]'s.
+/// For HTTP/1.1: `head` with a Host, where it has none itself. Target and framing are [`super::http1`]'s.
 ///
 /// # Errors
 /// [`Fault::BadRequest`] where that cannot be written.
-pub(super) fn for_http1(request: &mut Request<RequestBody>, authority: &str) -> Result<(), Fault> {
-    *request.version_mut() = Version::HTTP_11;
-    if !request.headers().contains_key(HOST) {
-        let host = request.uri().authority().map_or(authority, Authority::as_str);
-        let host = HeaderValue::from_str(host).map_err(|_| Fault::BadRequest)?;
-        request.headers_mut().insert(HOST, host);
+pub(super) fn with_host(head: &Parts, authority: &str) -> Result<Option<Box<Parts>>, Fault> {
+    if head.headers.contains_key(HOST) {
+        return Ok(None);
     }
-    if request.uri().scheme().is_some() || request.uri().authority().is_some() {
-        let path = request.uri().path_and_query().cloned();
-        *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    }
-    Ok(())
+    let host = head.uri.authority().map_or(authority, Authority::as_str);
+    let host = HeaderValue::from_str(host).map_err(|_| Fault::BadRequest)?;
+    let mut head = Box::new(head.clone());
+    head.headers.insert(HOST, host);
+    Ok(Some(head))
 }
 
 /// For HTTP/2: absolute form with the Host as authority.
 ///
 /// # Errors
 /// [`Fault::BadRequest`] where the Host is none.
-pub(super) fn for_http2(request: &mut Request<RequestBody>, authority: &str, scheme: Scheme) -> Result<(), Fault> {
-    *request.version_mut() = Version::HTTP_2;
-    let host = request.headers_mut().remove(HOST);
-    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+pub(super) fn for_http2(head: &Parts, body: &RequestBody, authority: &str, scheme: Scheme) -> Result<Parts, Fault> {
+    let mut head = head.clone();
+    head.version = Version::HTTP_2;
+    let host = head.headers.remove(HOST);
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
     parts.authority = Some(match (host, parts.authority) {
         (Some(host), _) => Authority::try_from(host.as_bytes()).map_err(|_| Fault::BadRequest)?,
         (None, Some(authority)) => authority,
@@ -48,21 +47,19 @@ pub(super) fn for_http2(request: &mut Request<RequestBody>, authority: &str, sch
     });
     parts.scheme = Some(scheme);
     parts.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Fault::BadRequest)?;
-    request.headers_mut().remove(TRANSFER_ENCODING);
-    measure(request);
-    Ok(())
+    head.uri = Uri::from_parts(parts).map_err(|_| Fault::BadRequest)?;
+    head.headers.remove(TRANSFER_ENCODING);
+    measure(&mut head, body);
+    Ok(head)
 }
 
 /// Content-Length says how long the body is, if that is known.
-fn measure(request: &mut Request<RequestBody>) {
-    let Some(length) = request.body().size_hint().exact() else { return };
+fn measure(head: &mut Parts, body: &RequestBody) {
+    let Some(length) = body.size_hint().exact() else { return };
     // Elsewhere no length means none.
-    let expected = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-    if length > 0 || expected {
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    } else if request.headers().contains_key(CONTENT_LENGTH) {
-        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(0));
+    let expected = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+    if length > 0 || expected || head.headers.contains_key(CONTENT_LENGTH) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 

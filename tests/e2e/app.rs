@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +39,10 @@ pub struct Faults {
     pub posts: AtomicU64,
     /// Answers wait until this is false.
     pub hang: AtomicBool,
+    /// Every request to /cart fails with 500.
+    pub cart_fails: AtomicBool,
+    /// The `x-request-id` of every request that failed.
+    pub failed: Mutex<Vec<String>>,
 }
 
 impl App {
@@ -103,6 +107,9 @@ async fn answer(
     if request.method() == http::Method::POST {
         faults.posts.fetch_add(1, Ordering::Relaxed);
     }
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
+    let large = request.uri().path() == "/large";
+    let is_broken = request.uri().path() == "/cart" && faults.cart_fails.load(Ordering::Relaxed);
     let _ = request.into_body().collect().await;
     while faults.hang.load(Ordering::Relaxed) {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -114,8 +121,15 @@ async fn answer(
     // The golden ratio spreads the failures: any run of requests has its share.
     let place = (number.wrapping_mul(618_034) % 1_000_000) / 1000;
     let failing = place < u64::from(faults.failing_permille.load(Ordering::Relaxed));
-    let status = if failing { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
-    let mut response = Response::new(Full::new(Bytes::from_static(name.as_bytes())));
+    if failing || is_broken {
+        faults.failed.lock().expect("nobody panics with it").push(id);
+    }
+    let status = if failing || is_broken { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+    let body = if large { Bytes::from(vec![b'.'; LARGE]) } else { Bytes::from_static(name.as_bytes()) };
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     Ok(response)
 }
+
+/// Bytes of the answer at `/large`.
+const LARGE: usize = 1 << 20;

@@ -100,7 +100,7 @@ pub struct Seen {
 }
 
 impl Visitors {
-    /// `count` visitors that each GET `/` one after the other with `pause` between.
+    /// `count` visitors that each GET `/`, `/` and `/cart` one after the other with `pause` between.
     pub fn start(address: SocketAddr, count: usize, pause: Duration) -> Self {
         let seen = Arc::<Seen>::default();
         let mut tasks = JoinSet::new();
@@ -132,8 +132,10 @@ impl Visitors {
 
 async fn visit(address: SocketAddr, pause: Duration, seen: Arc<Seen>) {
     let mut client = None;
+    let mut paths = ["/", "/", "/cart"].into_iter().cycle();
     while !seen.stop.load(Ordering::Relaxed) {
-        let count = match once(address, &mut client).await {
+        let path = paths.next().expect("a cycle has no end");
+        let count = match once(address, path, &mut client).await {
             Some(status) if status.is_server_error() => &seen.bad,
             Some(_) => &seen.good,
             None => &seen.broken,
@@ -143,12 +145,12 @@ async fn visit(address: SocketAddr, pause: Duration, seen: Arc<Seen>) {
     }
 }
 
-async fn once(address: SocketAddr, client: &mut Option<Client>) -> Option<StatusCode> {
+async fn once(address: SocketAddr, path: &str, client: &mut Option<Client>) -> Option<StatusCode> {
     if client.is_none() {
         *client = Client::try_connect(address).await.ok();
     }
     let request =
-        Request::builder().uri("/").header("host", "shop.test").body(Full::default()).expect("a valid request");
+        Request::builder().uri(path).header("host", "shop.test").body(Full::default()).expect("a valid request");
     let reply = client.as_mut()?.try_send(request).await;
     match reply {
         Ok(reply) => Some(reply.status),

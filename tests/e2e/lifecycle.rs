@@ -201,6 +201,8 @@ async fn readiness_goes_before_the_listeners_do() {
     let config = shop(&stable, &canary, 1, QUICK).replace("proxy:\n", "proxy:\n  drainDelay: 30s\n");
     let mut weir = Weir::start(&config).await;
     assert_eq!(weir.ready().await, 200);
+    let mut before = weir.client().await;
+    assert_eq!(before.get("/").await.headers.get("connection"), None);
     weir.signal("TERM");
     let deadline = std::time::Instant::now() + weir::PATIENCE;
     while weir.ready().await != 503 {
@@ -208,6 +210,13 @@ async fn readiness_goes_before_the_listeners_do() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(weir.client().await.get("/").await.status, 200, "the listener was closed first");
+    while weir.client().await.get("/").await.headers.get("connection").is_none_or(|value| value != "close") {
+        assert!(std::time::Instant::now() < deadline, "clients are not told:\n{}", weir.log());
+    }
+    // Who was connected before is told, too.
+    let last = before.get("/").await;
+    assert_eq!(last.status, 200);
+    assert!(last.headers.get("connection").is_some_and(|value| value == "close"), "{:?}", last.headers);
     // Nobody has to wait for the rest of the delay: told again, it ends at once.
     weir.signal("TERM");
     assert!(!weir.ended().await.success());

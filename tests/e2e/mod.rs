@@ -1,18 +1,18 @@
 //! The whole of weir as its users have it: the binary, a file, real HTTP.
 
-mod app;
+pub mod app;
 mod client;
 mod demo;
 mod lifecycle;
 mod release;
 mod share;
 mod tls;
-mod weir;
+pub mod weir;
 
 use self::app::App;
 
 /// A listener `web`, a release `shop` of two backends for every request, and `rest` appended to the release.
-fn shop(stable: &App, canary: &App, workers: usize, rest: &str) -> String {
+pub fn shop(stable: &App, canary: &App, workers: usize, rest: &str) -> String {
     let (stable, canary) = (stable.address, canary.address);
     let rest = rest.replace('\n', "\n    ");
     format!(
@@ -39,7 +39,7 @@ releases:
 }
 
 /// A policy that decides in seconds of test traffic, with the usual error bounds.
-const QUICK: &str = "steps: [10%, 50%]
+pub const QUICK: &str = "steps: [10%, 50%]
 analysis:
   minimumTime: 1s
   warmUp: 0s

@@ -3,6 +3,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// A server that answers by a function. Ends with the test.
 pub struct Backend {
@@ -97,6 +100,28 @@ impl Backend {
         let seen = self.seen();
         assert_eq!(seen.len(), 1, "{seen:?}");
         seen[0].clone()
+    }
+}
+
+/// An address at which nothing answers, not even to refuse: a listener whose queue is full, so that the kernel drops every
+/// further SYN. The way to it is the same as to a machine that is gone.
+pub struct Hole {
+    pub address: SocketAddr,
+    _listener: Socket,
+    _queue: Vec<TcpStream>,
+}
+
+impl Hole {
+    pub fn dig() -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        // What fits into the queue, and no more than that.
+        let more = || TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+        let queue = std::iter::from_fn(more).take(64).collect::<Vec<_>>();
+        assert!(queue.len() < 64, "its queue has an end");
+        Self { address, _listener: listener, _queue: queue }
     }
 }
 

@@ -45,6 +45,16 @@ fn a_target_in_absolute_form_is_forwarded_by_its_own_authority() {
 }
 
 #[test]
+fn a_target_without_a_path_is_forwarded_with_the_root() {
+    for (target, line) in [("http://a.test", "GET / HTTP/1.1"), ("http://a.test?x=1", "GET /?x=1 HTTP/1.1")] {
+        let backend = Backend::saying("");
+        let gateway = Gateway::to(backend.address);
+        Wire::connect(gateway.address()).send(format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n\r\n")).reply();
+        assert_eq!(backend.only().line, line);
+    }
+}
+
+#[test]
 fn hop_by_hop_fields_end_here_in_both_directions() {
     let backend = Backend::answering(|_| {
         b"HTTP/1.1 200 OK\r\nConnection: x-inner\r\nX-Inner: secret\r\nKeep-Alive: timeout=9\r\nContent-Length: 0\r\n\r\n".to_vec()
@@ -176,6 +186,22 @@ proxy: {{ workers: 1, accessLog: {{ format: text, template: '{template}' }} }}",
     let lines = gateway.log.lines(2);
     assert_eq!(lines[0], format!("GET /a?x HTTP/1.1 200 - 5 all b {} curl/", backend.address));
     assert!(lines[1].starts_with("GET /b HTTP/1.1 404 NR "), "{}", lines[1]);
+}
+
+#[test]
+fn the_access_log_has_a_line_for_what_is_no_request() {
+    let backend = Backend::saying("hello");
+    let template =
+        "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %LISTENER_NAME% %REQ(USER-AGENT)%";
+    let log = format!("proxy: {{ workers: 1, accessLog: {{ format: text, template: '{template}' }} }}");
+    let gateway = Gateway::to_with(backend.address, &log);
+    for (bad, status) in [
+        ("GET / HTTP/1.1\nHost: a\r\n\r\n".to_owned(), 400),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "y".repeat(70_000)), 431),
+    ] {
+        assert_eq!(Wire::connect(gateway.address()).send(&bad).reply().status, status);
+    }
+    assert_eq!(gateway.log.lines(2), ["- - HTTP/1.1 400 DPE web -", "- - HTTP/1.1 431 DPE web -"]);
 }
 
 #[test]

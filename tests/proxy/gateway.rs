@@ -8,8 +8,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use weir::config;
+use weir::endpoint::Endpoint;
 use weir::proxy::{BindError, Options, Workers};
-use weir::snapshot::{Current, Leaves, ReleaseLive, Snapshot};
+use weir::snapshot::{Current, Leaves, ReleaseLive, RouteLive, Snapshot};
 use weir::stats::Tally;
 use weir::types::{Ratio, Side};
 
@@ -71,6 +72,11 @@ impl Gateway {
         Ok(())
     }
 
+    /// The endpoints of all backends.
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.current.load().backends.values().flat_map(|backend| backend.endpoints.clone()).collect()
+    }
+
     /// Drains, and waits for the end.
     pub fn drain(mut self, deadline: Duration) -> Log {
         let workers = self.workers.take().unwrap();
@@ -98,6 +104,16 @@ impl Gateway {
     /// Waits until the judge has seen `requests` of `side`.
     pub fn evidence_of(&self, side: Side, requests: u64) -> Tally {
         eventually(|| Some(self.evidence(side)).filter(|tally| tally.requests >= requests))
+    }
+
+    /// The first endpoint of `backend`.
+    pub fn endpoint(&self, backend: &str) -> Arc<Endpoint> {
+        self.current.load().backends[backend].endpoints[0].clone()
+    }
+
+    /// The counters of the routes of the release.
+    pub fn routes(&self) -> Vec<Arc<RouteLive>> {
+        self.current.load().releases.values().next().expect("a release").routes.clone()
     }
 
     /// Finished requests by class of status, of all listeners, routes and backends whose key has `part`.

@@ -40,6 +40,28 @@ fn a_request_under_way_is_finished_while_draining_and_says_that_it_is_the_last()
 }
 
 #[test]
+fn while_weir_leaves_everybody_is_served_and_told_to_connect_anew() {
+    let backend = Backend::saying("ok");
+    let gateway = Gateway::to(backend.address);
+    let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut idle = Wire::connect(gateway.address());
+    assert_eq!(idle.send(request).reply().field("connection"), None);
+    gateway.workers.as_ref().unwrap().leave();
+    let mut told = eventually(|| {
+        let mut wire = Wire::connect(gateway.address());
+        let reply = wire.send(request).reply();
+        assert_eq!((reply.status, reply.text().as_str()), (200, "ok"));
+        (reply.field("connection").as_deref() == Some("close")).then_some(wire)
+    });
+    assert!(told.is_closed(), "as it said");
+    // Nobody is cut off: who was idle is told by the answer to what it asks next.
+    let reply = idle.send(request).reply();
+    assert_eq!((reply.text().as_str(), reply.field("connection").as_deref()), ("ok", Some("close")));
+    assert!(idle.is_closed());
+    assert_eq!(get(gateway.address(), "/").status, 200, "the listener is open");
+}
+
+#[test]
 fn draining_ends_at_its_deadline() {
     let (backend, _go) = held();
     let gateway = Gateway::to(backend.address);
@@ -77,6 +99,40 @@ fn draining_under_load_loses_nothing() {
     for visitor in visitors {
         visitor.join().expect("every request is answered, and the last says so");
     }
+}
+
+#[test]
+fn several_workers_answer_and_count_every_request_of_a_load_once() {
+    let backend = Backend::saying("ok");
+    let log = "proxy: { workers: 4, accessLog: { format: text, template: '%REQ(:PATH)%' } }";
+    let gateway = Gateway::to_with(backend.address, log);
+    let address = gateway.address();
+    let visitors: Vec<_> = (0..16)
+        .map(|visitor| {
+            std::thread::spawn(move || {
+                for connection in 0..5 {
+                    let mut wire = Wire::connect(address);
+                    for request in 0..20 {
+                        let path = format!("/{visitor}/{connection}/{request}");
+                        let reply = wire.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).reply();
+                        assert_eq!((reply.status, reply.text().as_str()), (200, "ok"));
+                    }
+                }
+            })
+        })
+        .collect();
+    for visitor in visitors {
+        visitor.join().expect("every request is answered");
+    }
+    let mut lines = gateway.log.lines(1600);
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines.len(), 1600, "a request was logged twice");
+    let mut seen: Vec<_> = backend.seen().iter().map(|seen| seen.line.clone()).collect();
+    assert_eq!(seen.len(), 1600);
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 1600, "a request was sent twice");
 }
 
 #[test]

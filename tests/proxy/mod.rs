@@ -6,6 +6,8 @@ mod backend;
 mod gateway;
 mod wire;
 
+mod dying;
+mod filters;
 mod forwarding;
 mod lifetime;
 mod limits;
@@ -13,4 +15,7 @@ mod protocols;
 mod refusals;
 mod releases;
 mod repeats;
+mod scopes;
+mod splits;
 mod streaming;
+mod waiting;

@@ -187,6 +187,32 @@ fn http2_is_drained_by_goaway_and_what_is_under_way_is_finished() {
     });
 }
 
+#[test]
+fn http2_is_told_by_goaway_that_weir_leaves_finishes_what_is_under_way_and_may_connect_anew() {
+    run(async {
+        let (feed, body) = fed();
+        let body = Arc::new(std::sync::Mutex::new(Some(body)));
+        let backend = library(move |_| {
+            let body = body.lock().unwrap().take().unwrap_or_else(|| full("ok"));
+            async move { Response::new(body) }
+        })
+        .await;
+        let gateway = Gateway::to(backend);
+        let mut client = h2(gateway.address()).await;
+        let mut response = client.send_request(get("http://a/")).await.unwrap();
+        feed.send(data("one")).unwrap();
+        assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
+        gateway.workers.as_ref().unwrap().leave();
+        // The client has heard of it when it takes no further requests.
+        while client.ready().await.is_ok() && client.send_request(get("http://a/")).await.is_ok() {}
+        let mut another = h2(gateway.address()).await;
+        assert_eq!(text(another.send_request(get("http://a/")).await.unwrap()).await, "ok");
+        feed.send(data("two")).unwrap();
+        drop(feed);
+        assert_eq!(response.collect().await.expect("a good end").to_bytes(), "two");
+    });
+}
+
 /// A gRPC service that echoes every message as it comes and ends as the request's path says: `/13` is internal.
 async fn grpc_backend() -> SocketAddr {
     library(|request| async move {

@@ -63,6 +63,30 @@ backends: {{ a: {{ endpoints: ['{}'] }}, b: {{ endpoints: ['{}'] }}, none: {{ en
 }
 
 #[test]
+fn routes_of_a_release_are_counted_apart() {
+    let stable = Backend::saying("v1");
+    let canary = Backend::answering(|seen| if seen.path() == "/cart" { status("500 X", "") } else { ok("v2") });
+    let gateway = Gateway::start(&format!(
+        "routes: [{{ name: cart, match: {{ path: /cart }}, release: shop }}, {{ name: rest, release: shop }},
+          {{ name: other, match: {{ path: /other }}, backend: v1 }}]
+backends: {{ v1: {{ endpoints: ['{}'] }}, v2: {{ endpoints: ['{}'] }} }}
+releases: {{ shop: {{ stable: v1, canary: v2 }} }}",
+        stable.address, canary.address
+    ));
+    gateway.share("100%");
+    for path in ["/cart", "/", "/a", "/other"] {
+        get(gateway.address(), path);
+    }
+    let routes = gateway.routes();
+    let counts =
+        |name: &str, side| routes.iter().find(|route| route.name.as_str() == name).map(|route| route.side(side).read());
+    eventually(|| Some(()).filter(|()| counts("rest", Side::Canary) == Some((2, 0))));
+    assert_eq!(counts("cart", Side::Canary), Some((1, 1)));
+    assert_eq!(counts("rest", Side::Stable), Some((0, 0)));
+    assert_eq!(counts("other", Side::Stable), None, "it leads to no release");
+}
+
+#[test]
 fn every_answer_is_evidence_for_its_side() {
     let stable = Backend::saying("v1");
     let canary = Backend::answering(|seen| if seen.path() == "/bad" { status("500 X", "") } else { ok("v2") });
@@ -119,13 +143,28 @@ fn a_response_that_is_cut_short_is_a_failure() {
     let stable = Backend::saying("v1");
     let canary = Backend::serving(|_, stream| {
         use std::io::Write;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf").unwrap();
         true
     });
     let gateway = release(&stable, &canary, "");
     gateway.share("100%");
     let reply = Wire::connect(gateway.address()).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").reply();
     assert!(reply.cut, "the client can tell");
+    assert_eq!(gateway.evidence_of(Side::Canary, 1).errors, 1);
+}
+
+#[test]
+fn a_small_response_that_is_cut_short_is_a_failure_that_no_client_sees() {
+    let stable = Backend::saying("v1");
+    let canary = Backend::serving(|_, stream| {
+        use std::io::Write;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").unwrap();
+        true
+    });
+    let gateway = release(&stable, &canary, "");
+    gateway.share("100%");
+    let reply = Wire::connect(gateway.address()).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").reply();
+    assert_eq!((reply.status, reply.text().as_str(), reply.cut), (200, "v1", false));
     assert_eq!(gateway.evidence_of(Side::Canary, 1).errors, 1);
 }
 

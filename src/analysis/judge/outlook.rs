@@ -20,7 +20,7 @@ impl Judge {
         let until = |second: f64| Span::secs((second - t as f64).clamp(0.0, MOST_SECONDS) as u64);
         match hold {
             Some(Hold::MinimumTime) => Outlook { needed: Some(0), eta: Some(until(self.policy.min_promote_s)) },
-            Some(Hold::MoreEvidence | Hold::Suspicious) => {
+            Some(Hold::MoreEvidence | Hold::Suspicious | Hold::NoCanaryTraffic) => {
                 let Some(needed) = self.needed() else { return Outlook::default() };
                 let rate = self.course.rate() * self.course.weight().fraction();
                 let seconds = needed / rate;

@@ -5,8 +5,9 @@ use super::table::{self, Align};
 use super::{Style, Tone, change, entry, excess, format, part, words};
 use crate::analysis::{Culprit, Report};
 use crate::engine::{JournalEntry, ReleaseStatus};
+use crate::failures::Failures;
 use crate::rollout::{Phase, Reason};
-use crate::types::Side;
+use crate::types::{Name, Ratio, Side};
 
 /// The story of the rollout that `journal` (of one release, the oldest first) ends with; earlier rollouts and attempts in it
 /// are left out. `status` is the release as it is now, when weir runs: while the rollout is open its evidence is fresher
@@ -14,12 +15,36 @@ use crate::types::Side;
 ///
 /// Empty when both are.
 pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: &Style) -> Vec<String> {
-    let Some(last) = journal.last().or_else(|| status.and_then(|status| status.last.as_ref())) else {
-        return status.map_or_else(Vec::new, |status| super::release(status, style));
-    };
-    let mut lines = summary(last, status, style);
+    match journal.last().or_else(|| status.and_then(|status| status.last.as_ref())) {
+        Some(last) => story_of(last, status.map(Now::from), journal, style),
+        None => status.map_or_else(Vec::new, |status| super::release(status, style)),
+    }
+}
+
+/// A release as it is now.
+#[derive(Clone, Copy, Debug)]
+pub struct Now<'a> {
+    /// The canary's share.
+    pub weight: Ratio,
+    /// What the judge says.
+    pub report: &'a Report,
+    /// What failed.
+    pub failures: &'a Failures,
+    /// What the judge says, in one sentence.
+    pub message: &'a str,
+}
+
+impl<'a> From<&'a ReleaseStatus> for Now<'a> {
+    fn from(status: &'a ReleaseStatus) -> Self {
+        Self { weight: status.weight, report: &status.report, failures: &status.failures, message: &status.message }
+    }
+}
+
+/// The story of the rollout that `journal` ends with, by `last`.
+pub fn story_of(last: &JournalEntry, now: Option<Now<'_>>, journal: &[JournalEntry], style: &Style) -> Vec<String> {
+    let mut lines = summary(last, now, style);
     let open = last.state.phase.is_open();
-    let report = status.filter(|_| open).map_or(&last.report, |status| &status.report);
+    let report = now.filter(|_| open).map_or(&last.report, |now| now.report);
     let mut section = |title: &str, body: Vec<String>| {
         if !body.is_empty() {
             lines.extend([String::new(), style.paint(Tone::Strong, title)]);
@@ -27,8 +52,9 @@ pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: 
         }
     };
     section(if open { "What weir sees" } else { "What weir saw" }, counts(last, report, style));
+    section("What failed", failed(now.filter(|_| open).map_or(&last.failures, |now| now.failures), report, style));
     section(if open { "How sure it is" } else { "How sure it was" }, certainty(report, style));
-    let texts = if open { awaited(last, status, report) } else { turned(last, report) };
+    let texts = if open { awaited(last, now, report) } else { turned(last, report) };
     let texts = texts.iter().flat_map(|text| style.wrap(2, text)).collect();
     section(if open { "What it waits for" } else { "What it would have taken" }, texts);
     section("How it came to this", story(last, journal, style));
@@ -36,10 +62,10 @@ pub fn explain(status: Option<&ReleaseStatus>, journal: &[JournalEntry], style: 
 }
 
 /// Where the rollout is, and the sentence of the last decision.
-fn summary(last: &JournalEntry, status: Option<&ReleaseStatus>, style: &Style) -> Vec<String> {
+fn summary(last: &JournalEntry, now: Option<Now<'_>>, style: &Style) -> Vec<String> {
     let (phase, tone) = words::phase(last.state.phase);
     let name = style.paint(Tone::Strong, last.release.as_str());
-    let weight = status.map_or(last.state.weight, |status| status.weight);
+    let weight = now.map_or(last.state.weight, |now| now.weight);
     let attempt = match last.state.attempt {
         0 | 1 => String::new(),
         attempt => format!(", attempt {attempt}"),
@@ -73,6 +99,36 @@ fn counts(last: &JournalEntry, report: &Report, style: &Style) -> Vec<String> {
     let mut lines = table::lines(2, &aligns, &rows);
     lines.extend(expectation(report).into_iter().flat_map(|text| style.wrap(2, &text)));
     lines.extend(excess(report).into_iter().flat_map(|text| style.wrap(2, &format!("Most likely {text}."))));
+    lines
+}
+
+/// What failed, by what, and which requests of the canary to look for in the logs.
+fn failed(failures: &Failures, report: &Report, style: &Style) -> Vec<String> {
+    if failures.is_empty() {
+        return Vec::new();
+    }
+    let faint = |words: &[&str]| words.iter().map(|word| style.paint(Tone::Faint, word)).collect::<Vec<_>>();
+    let route = |route: &Option<Name>| route.as_ref().map_or_else(|| "-".to_owned(), Name::to_string);
+    let mut rows = vec![faint(&["", "route", "requests", "by"])];
+    rows.extend(failures.counts.iter().map(|count| {
+        vec![count.side.to_string(), route(&count.route), format::count(count.requests), count.cause.clone()]
+    }));
+    let mut lines = table::lines(2, &[Align::Left, Align::Left, Align::Right], &rows);
+    let told: u64 = failures.counts.iter().map(|count| count.requests).sum();
+    if failures.others > 0 {
+        lines.push(format!("  and {} by other causes", format::count(failures.others)));
+    }
+    let elsewhere = (report.stable.1 + report.canary.1).saturating_sub(told + failures.others);
+    if elsewhere > 0 {
+        lines.push(format!("  and {} that another replica saw, or this one before a crash", format::count(elsewhere)));
+    }
+    if !failures.samples.is_empty() {
+        lines.extend(style.wrap(2, "Some that the canary failed, by the x-request-id that its logs should have:"));
+        let rows = failures.samples.iter().map(|request| {
+            vec![format::clock(request.time), request.id.clone(), route(&request.route), request.cause.clone()]
+        });
+        lines.extend(table::lines(2, &[], &rows.collect::<Vec<_>>()));
+    }
     lines
 }
 
@@ -128,12 +184,12 @@ fn certainty(report: &Report, style: &Style) -> Vec<String> {
 }
 
 /// What an open rollout waits for.
-fn awaited(last: &JournalEntry, status: Option<&ReleaseStatus>, report: &Report) -> Vec<String> {
-    if let Some(status) = status {
-        return vec![status.message.clone()];
+fn awaited(last: &JournalEntry, now: Option<Now<'_>>, report: &Report) -> Vec<String> {
+    if let Some(now) = now {
+        return vec![now.message.to_owned()];
     }
     let mut texts = Vec::new();
-    let outlook = super::outlook(report);
+    let outlook = super::outlook(report, report.eta);
     if !outlook.is_empty() {
         texts.push(format!("At the traffic and rates of that time a decision takes {outlook}."));
     }

@@ -3,11 +3,15 @@
 
 mod explain;
 pub mod format;
+mod record;
+mod simulation;
 mod style;
 mod table;
 mod words;
 
-pub use explain::explain;
+pub use explain::{Now, explain, story_of};
+pub use record::record;
+pub use simulation::simulation;
 pub use style::{Charset, Colour, Style, Tone, allows_colour};
 
 use self::table::Align;
@@ -15,7 +19,7 @@ use crate::analysis::Report;
 use crate::engine::{JournalEntry, ReleaseStatus, SideStatus};
 use crate::rollout::Phase;
 use crate::telemetry::Reload;
-use crate::types::{Ratio, Side};
+use crate::types::{Ratio, Side, Span};
 
 /// One release at length: where it is, both versions side by side, the evidence, and the sentence.
 pub fn release(status: &ReleaseStatus, style: &Style) -> Vec<String> {
@@ -141,6 +145,10 @@ fn headline(status: &ReleaseStatus, style: &Style) -> String {
             let step_age = format::span(style.now.since(status.step_started));
             format!("canary at {weight}, step {} for {step_age}, {whole} in all", step(status))
         }
+        Phase::HoldingBack => {
+            let age = format::span(style.now.since(status.step_started));
+            format!("canary at {weight} for {age}, {whole} in all")
+        }
         Phase::Promoted | Phase::Aborted => {
             let ended = status.last.as_ref().map(|last| format::span(style.now.since(last.time)));
             format!("canary at {weight}{}", ended.map_or_else(String::new, |ago| format!(", since {ago}")))
@@ -156,16 +164,21 @@ fn step(status: &ReleaseStatus) -> String {
 
 /// The weights of all steps and the whole at the end, the present one in brackets.
 fn trail(status: &ReleaseStatus, style: &Style) -> String {
-    let open = status.phase.is_open();
+    let open = status.phase.is_open() && status.phase != Phase::HoldingBack;
     let mark = |i: usize, weight: &Ratio| match i {
         _ if open && i == status.step => style.paint(Tone::Active, &format!("[{weight}]")),
-        _ if i < status.step || status.phase == Phase::Promoted => style.paint(Tone::Plain, &weight.to_string()),
+        _ if i < status.step || matches!(status.phase, Phase::HoldingBack | Phase::Promoted) => {
+            style.paint(Tone::Plain, &weight.to_string())
+        }
         _ => style.paint(Tone::Faint, &weight.to_string()),
     };
     let mut stages: Vec<String> = status.steps.iter().enumerate().map(|(i, weight)| mark(i, weight)).collect();
+    if status.phase == Phase::HoldingBack {
+        stages.push(style.paint(Tone::Active, &format!("[{}]", status.weight)));
+    }
     stages.push(match status.phase {
         Phase::Promoted => style.paint(Tone::Good, "[100%]"),
-        Phase::Progressing | Phase::Paused | Phase::Aborted => style.paint(Tone::Faint, "100%"),
+        Phase::Progressing | Phase::Paused | Phase::HoldingBack | Phase::Aborted => style.paint(Tone::Faint, "100%"),
     });
     if status.phase == Phase::Aborted {
         stages.push(style.paint(Tone::Bad, "[aborted: 0%]"));
@@ -209,10 +222,11 @@ fn evidence(status: &ReleaseStatus, style: &Style) -> Vec<String> {
     let alarm = if abort >= 0.5 { Tone::Bad } else { Tone::Warn };
     let bar = |tone, fraction: f64| style.bar(tone, fraction, BAR);
     let row = |label: String, bar, fraction: f64, note| vec![label, bar, format!("{:>3.0}%", floor(fraction)), note];
-    let rows = [
-        row(goal, bar(Tone::Good, progress), progress, outlook(&status.report)),
-        row("towards abort".to_owned(), bar(alarm, abort), abort, suspicion(&status.report)),
-    ];
+    let mut rows = vec![row("towards abort".to_owned(), bar(alarm, abort), abort, suspicion(&status.report))];
+    // What has won needs no further proof.
+    if status.phase != Phase::HoldingBack {
+        rows.insert(0, row(goal, bar(Tone::Good, progress), progress, outlook(&status.report, status.eta)));
+    }
     let mut lines = table::lines(2, &[Align::Left, Align::Left, Align::Right], &rows);
     lines.extend(excess(&status.report).map(|text| format!("  {text}")));
     lines
@@ -242,9 +256,10 @@ fn floor(fraction: f64) -> f64 {
 }
 
 /// How much longer, as far as the judge can tell: `~380 more canary requests, ~38s`.
-fn outlook(report: &Report) -> String {
-    let needed = report.needed.map(|needed| format!("~{} more canary requests", format::count(needed)));
-    let eta = report.eta.map(|eta| format!("~{}", format::span(eta.0)));
+fn outlook(report: &Report, eta: Option<Span>) -> String {
+    let needed = report.needed.filter(|&needed| needed > 0);
+    let needed = needed.map(|needed| format!("~{} more canary requests", format::count(needed)));
+    let eta = eta.filter(|eta| !eta.0.is_zero()).map(|eta| format!("~{}", format::span(eta.0)));
     needed.into_iter().chain(eta).collect::<Vec<_>>().join(", ")
 }
 

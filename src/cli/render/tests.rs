@@ -1,5 +1,6 @@
 use super::*;
 use crate::analysis::{Culprit, Hold, Verdict};
+use crate::failures::{FailedRequest, FailureCount, Failures};
 use crate::rollout::{CheckResult, Reason, State};
 use crate::types::{Span, Timestamp};
 
@@ -57,7 +58,10 @@ fn status() -> ReleaseStatus {
         stable: side("shop-v1", 12_345, 12, 190.2),
         canary: side("shop-v2", 650, 1, 9.53),
         report: report(),
+        eta: Some(Span::secs(38)),
+        failures: Default::default(),
         checks: Vec::new(),
+        late: false,
     }
 }
 
@@ -81,6 +85,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, reason: Reason, mess
             ended: None,
         },
         report: report(),
+        failures: Default::default(),
         message: message.to_owned(),
     }
 }
@@ -245,6 +250,43 @@ fn the_story_of_an_abort_has_counts_rates_evidence_and_the_way_out() {
     ] {
         assert!(text.contains(expected), "missing {expected:?} in\n{text}");
     }
+}
+
+#[test]
+fn the_story_of_an_abort_names_what_failed_and_requests_to_look_for() {
+    let mut journal = aborted();
+    let row = |side, route: Option<&str>, requests| FailureCount {
+        side,
+        route: route.map(|name| name.parse().unwrap()),
+        cause: "status 500".to_owned(),
+        requests,
+    };
+    let sample = FailedRequest { time: at(70), id: "0af7".to_owned(), route: None, cause: "status 500".to_owned() };
+    let last = journal.last_mut().unwrap();
+    last.failures = Failures {
+        counts: vec![row(Side::Canary, Some("cart"), 13), row(Side::Stable, None, 1)],
+        others: 2,
+        samples: vec![sample],
+    };
+    let text = explain(None, &journal, &style()).join("\n");
+    let elsewhere = last_errors(&journal) - 16;
+    for expected in [
+        "What failed\n",
+        "  canary  cart         13  status 500\n",
+        "  stable  -             1  status 500\n",
+        "  and 2 by other causes\n",
+        &format!("  and {elsewhere} that another replica saw"),
+        "  14:01:10  0af7  -  status 500\n",
+    ] {
+        assert!(text.contains(expected), "missing {expected:?} in\n{text}");
+    }
+    assert!(!explain(None, &aborted(), &style()).join("\n").contains("What failed"), "nothing is known to have");
+}
+
+/// What the judge counted in all.
+fn last_errors(journal: &[JournalEntry]) -> u64 {
+    let report = &journal.last().unwrap().report;
+    report.stable.1 + report.canary.1
 }
 
 #[test]

@@ -3,12 +3,14 @@
 use super::Tone;
 use crate::analysis::{Culprit, Verdict};
 use crate::rollout::Phase;
+use crate::simulate::Truth;
 
 /// The word for a phase, and how it looks.
 pub(super) const fn phase(phase: Phase) -> (&'static str, Tone) {
     match phase {
         Phase::Progressing => ("progressing", Tone::Active),
         Phase::Paused => ("paused", Tone::Warn),
+        Phase::HoldingBack => ("holding back", Tone::Good),
         Phase::Promoted => ("promoted", Tone::Good),
         Phase::Aborted => ("aborted", Tone::Bad),
     }
@@ -29,5 +31,14 @@ pub(super) fn culprit(culprit: &Culprit) -> String {
         Culprit::Errors => "failed requests".to_owned(),
         Culprit::Latency(millis) => format!("responses slower than {millis}ms"),
         Culprit::Route(route) => format!("failed requests on route {route}"),
+    }
+}
+
+/// What would be right to do.
+pub(super) const fn truth(truth: Truth) -> &'static str {
+    match truth {
+        Truth::Good => "promote",
+        Truth::Bad => "abort",
+        Truth::Undecidable => "neither",
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{HEALTHY, PolicyArgs, decision, finite};
 use crate::analysis::trace::Reader;
-use crate::analysis::{Judge, Report, Tick, Verdict};
+use crate::analysis::{Hold, Judge, Report, Tick, Verdict};
 use crate::types::Ratio;
 
 /// One line of the answer.
@@ -103,7 +103,8 @@ pub(super) fn judge(input: impl BufRead, overrides: &PolicyArgs, name: &str) -> 
     header.policy.check().map_err(|what| anyhow!("policy: {what}"))?;
     let stages: Vec<Ratio> = header.meta.stages.iter().map(|&weight| Ratio::from_fraction(weight)).collect();
     let mut judge = Judge::of_trace(&header);
-    let mut outcome = Outcome::default();
+    let hold_back = header.meta.hold_back.and_then(|kept| i64::try_from(kept.s).ok());
+    let mut outcome = Outcome { hold_back, ..Outcome::default() };
     let mut tick = Tick::default();
     while reader.next_tick(&mut tick)? {
         outcome.highest = outcome.highest.max(tick.weight);
@@ -115,8 +116,10 @@ pub(super) fn judge(input: impl BufRead, overrides: &PolicyArgs, name: &str) -> 
             break;
         }
     }
+    let held_back = outcome.is_held_back();
     let (verdict, t, report) = outcome.decide();
     let reason = match (verdict, &report.culprit, report.hold) {
+        (Verdict::Inconclusive, ..) if held_back => HELD_BACK.to_owned(),
         (Verdict::Fail, Some(culprit), _) => culprit.to_string(),
         (Verdict::Inconclusive, _, Some(hold)) => hold.to_string(),
         (Verdict::Pass, ..) => HEALTHY.to_owned(),
@@ -135,6 +138,8 @@ struct Outcome {
     promotion: Option<(Ratio, i64, Report)>,
     abort: Option<(i64, Report)>,
     last: Option<(i64, Report)>,
+    /// For how long stable keeps a share after a promotion; what comes to light until then still aborts.
+    hold_back: Option<i64>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -149,7 +154,16 @@ impl Outcome {
         self.abort.is_some()
     }
 
+    /// Whether the canary has won, and stable keeps a share yet.
+    fn is_held_back(&self) -> bool {
+        self.hold_back.is_some() && self.promotion.is_some()
+    }
+
     fn take(&mut self, tick: &Tick, report: Report, next: Option<Ratio>, stages: &[Ratio]) -> Reading {
+        if let (Some(seconds), Some((_, won, _))) = (self.hold_back, &self.promotion) {
+            // From the end of the second in which it won, to the end of this one.
+            return self.watch(tick, report, tick.t - won >= seconds);
+        }
         let pending = self.promotion.as_ref().is_some_and(|(weight, ..)| *weight >= tick.weight);
         match report.verdict {
             Verdict::Fail => {
@@ -158,15 +172,34 @@ impl Outcome {
             }
             Verdict::Pass if next.is_none() && !pending => {
                 self.promotion = Some((tick.weight, tick.t, report));
-                return if stages.is_empty() { Reading::On } else { Reading::Done };
+                let done = !stages.is_empty() && self.hold_back.is_none();
+                return if done { Reading::Done } else { Reading::On };
             }
             Verdict::Pass | Verdict::Inconclusive => self.last = Some((tick.t, report)),
         }
         Reading::On
     }
 
+    /// A tick of the hold-back, the last one if it `is_over`.
+    fn watch(&mut self, tick: &Tick, report: Report, is_over: bool) -> Reading {
+        if report.verdict == Verdict::Fail {
+            self.promotion = None;
+            self.abort = Some((tick.t, report));
+            return Reading::Done;
+        }
+        if is_over && report.hold != Some(Hold::Suspicious) {
+            self.hold_back = None;
+            self.promotion = Some((self.highest, tick.t, report));
+            return Reading::Done;
+        }
+        self.last = Some((tick.t, report));
+        Reading::On
+    }
+
     fn decide(self) -> (Verdict, i64, Report) {
-        if let Some((_, t, report)) = self.promotion.filter(|(weight, ..)| *weight >= self.highest) {
+        if let Some((_, t, report)) =
+            self.promotion.filter(|(weight, ..)| self.hold_back.is_none() && *weight >= self.highest)
+        {
             return (Verdict::Pass, t, report);
         }
         if let Some((t, report)) = self.abort {
@@ -176,6 +209,9 @@ impl Outcome {
         (Verdict::Inconclusive, t, report)
     }
 }
+
+/// The canary has won, and stable keeps a share yet.
+const HELD_BACK: &str = "hold-back";
 
 /// Large enough that reading is a copy and not a system call.
 const BUFFER: usize = 256 * 1024;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{HEALTHY, PolicyArgs, decision, finite};
 use crate::analysis::trace::{ALL_ROUTES, Header, Meta, tally_from_cumulative};
 use crate::analysis::{Judge, Policy, Report, RouteTally, Tick, Verdict};
-use crate::rollout::{self, Input, OnNoEvidence, Phase, Spec, State, Step};
+use crate::rollout::{self, HoldBack, Input, OnNoEvidence, OnSuspicion, Phase, Spec, State, Step};
 use crate::types::{Ratio, Side, Timestamp};
 
 /// The first line in.
@@ -94,7 +94,16 @@ impl Pilot {
         }
         let step = |weight| Step { weight, at_least: Duration::ZERO, at_most: None, pause: false };
         let steps = weights.into_iter().map(step).collect();
-        let spec = Spec { rollout: "replay".to_owned(), steps, on_no_evidence: OnNoEvidence::Hold };
+        let spec = Spec {
+            rollout: "replay".to_owned(),
+            steps,
+            on_no_evidence: OnNoEvidence::Hold,
+            on_suspicion: OnSuspicion::Hold,
+            hold_back: header
+                .meta
+                .hold_back
+                .map(|kept| HoldBack { weight: Ratio::from_fraction(kept.weight), time: Duration::from_secs(kept.s) }),
+        };
         Ok(Self {
             judge: Judge::of_trace(&header),
             bounds: header.meta.le_ms.as_millis().len(),
@@ -129,7 +138,7 @@ impl Pilot {
         match self.state.phase {
             Phase::Promoted => Verdict::Pass,
             Phase::Aborted => Verdict::Fail,
-            Phase::Progressing | Phase::Paused => Verdict::Inconclusive,
+            Phase::Progressing | Phase::Paused | Phase::HoldingBack => Verdict::Inconclusive,
         }
     }
 }

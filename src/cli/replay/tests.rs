@@ -3,13 +3,16 @@ use std::io::{BufRead as _, Write as _};
 use super::*;
 use crate::analysis::trace::{Header, Meta, write_header, write_tick};
 use crate::analysis::{Judge, Tick};
-use crate::simulate::scenario;
 use crate::simulate::traffic::draw;
+use crate::simulate::{Traffic, World, scenario};
 use crate::stats::Bounds;
 use crate::types::Ratio;
 
-fn name_of(name: &str) -> &'static scenario::Scenario {
-    scenario::ALL.iter().find(|scenario| scenario.name == name).unwrap()
+fn world_of(name: &str) -> fn(i64, f64) -> World {
+    match scenario::ALL.iter().find(|scenario| scenario.name == name).map(|scenario| &scenario.traffic) {
+        Some(Traffic::Imagined(world)) => *world,
+        _ => panic!("{name} is not imagined"),
+    }
 }
 
 /// A rollout led as the engine leads it, written as it goes; the trace, the second and the evidence of its end.
@@ -24,7 +27,7 @@ fn live(name: &str, stages: &[u32]) -> (String, i64, Verdict, f64) {
     let mut step = 0;
     for t in -30..600 {
         let weight = if t < 0 { Ratio::ZERO } else { steps[step] };
-        let world = (name_of(name).world)(t, weight.fraction());
+        let world = world_of(name)(t, weight.fraction());
         let tick: Tick = draw(&world, t, weight, &Bounds::default(), &mut rng);
         write_tick(&mut text, &header.meta, &tick);
         let next = steps.iter().copied().find(|&stage| stage > weight);
@@ -60,6 +63,34 @@ fn a_decision_is_one_line_of_json_as_specified() {
     assert_eq!(json["t"], t);
     assert_eq!(json["reason"], "error");
     assert!(json["log_e"].as_f64().unwrap() >= 100f64.ln());
+}
+
+/// A rollout at 50% that is held back at 95% for 100 s once it has won, and fails from second `fails` on.
+fn held_back(fails: i64, until: i64) -> String {
+    let meta = r#"{"start":0,"le_ms":[100],"stages":[0.5],"hold_back":{"weight":0.05,"s":100}}"#;
+    let mut text = format!("#canary-trace v1\n#policy {{}}\n#meta {meta}\n");
+    for t in 0..until {
+        let (weight, canary) = if t < 300 { ("0.5", 50) } else { ("0.95", 95) };
+        let (stable, errors) = (100 - canary, if t >= fails { canary / 2 } else { 0 });
+        text += &format!("{t},stable,-,{weight},{stable},0,,{stable},{stable}\n");
+        text += &format!("{t},canary,-,{weight},{canary},{errors},,{canary},{canary}\n");
+    }
+    text
+}
+
+#[test]
+fn a_canary_that_has_won_is_promoted_after_the_hold_back_and_aborted_within_it() {
+    let judged = |text: String| file::judge(text.as_bytes(), &PolicyArgs::default(), "x").unwrap();
+    let (verdict, line) = judged(held_back(i64::MAX, 500));
+    assert_eq!((verdict, line.reason.as_str()), (Verdict::Pass, "healthy"));
+    let promoted = line.t;
+    let (verdict, line) = judged(held_back(i64::MAX, promoted));
+    assert_eq!((verdict, line.reason.as_str()), (Verdict::Inconclusive, "hold-back"));
+    let (verdict, line) = judged(held_back(promoted - 20, 500));
+    assert_eq!((verdict, line.reason.as_str()), (Verdict::Fail, "error"));
+    assert!((promoted - 20..promoted).contains(&line.t), "{}", line.t);
+    let (verdict, line) = judged(held_back(promoted + 1, 500));
+    assert_eq!((verdict, line.t), (Verdict::Pass, promoted), "promoted is final");
 }
 
 /// A trace of someone else, with weights by the clock and no word of stages.

@@ -39,7 +39,7 @@ impl Compiler<'_> {
     }
 
     /// A probability of being wrong: none at all would take for ever, and half is a coin.
-    fn risk(&mut self, at: &At<'_>, risk: Ratio) -> f64 {
+    fn risk(&mut self, at: &At<'_>, schema::Risk(risk): schema::Risk) -> f64 {
         if risk == Ratio::ZERO {
             self.error(at, "nobody is ever entirely sure").help("write a small share, such as 0.1%");
         } else if risk >= Ratio::percent(50) {

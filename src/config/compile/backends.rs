@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::Compiler;
 use super::listeners::collide;
@@ -14,13 +14,12 @@ use crate::balancer::Balancer;
 use crate::config::defaults;
 use crate::config::schema;
 use crate::config::tree::At;
-use crate::config::watch::digest;
 use crate::endpoint::Endpoint;
 use crate::health::outlier::OutlierPolicy;
-use crate::snapshot::{Backend, BackendTls, Probe, Protocol};
+use crate::snapshot::{Backend, BackendTls, Probe, Protocol, Queue};
 use crate::stats::PerWorker;
 use crate::types::Name;
-use crate::upstream::tls::{Alpn, TlsError, client_config};
+use crate::upstream::tls::{Alpn, Pem, SubjectName, TlsError, client_config};
 
 /// The names among the endpoints: what has to be resolved.
 pub fn hosts(file: &schema::File) -> BTreeSet<String> {
@@ -47,7 +46,8 @@ impl Compiler<'_> {
         let connections = defaults::MAX_CONNECTIONS.or(backend.max_connections);
         Backend {
             name: name.clone(),
-            endpoints: self.endpoints(name, &backend.endpoints, &at.key("endpoints")),
+            endpoints: self.endpoints(name, backend, &at.key("endpoints")),
+            unresolved: backend.unresolved,
             protocol: match backend.protocol {
                 schema::Protocol::Auto => Protocol::Auto,
                 schema::Protocol::Http1 => Protocol::Http1,
@@ -67,13 +67,23 @@ impl Compiler<'_> {
             keep_alive: self.positive(&times.key("keepAlive"), defaults::BACKEND_KEEP_ALIVE.or(keep_alive)),
             max_connections: self.within(&at.key("maxConnections"), connections, 1, u32::MAX) as usize,
             max_pending: defaults::MAX_PENDING.or(backend.max_pending) as usize,
+            queue: Queue {
+                requests: defaults::QUEUE_REQUESTS.or(backend.queue.requests) as usize,
+                time: defaults::QUEUE_FOR.or(backend.queue.time).0,
+                live: self.leaves.queue(name),
+            },
             budget: self.leaves.budget(name),
         }
     }
 
-    fn endpoints(&mut self, backend: &Name, written: &[String], at: &At<'_>) -> Vec<Arc<Endpoint>> {
-        if written.is_empty() && !at.lost_any() {
-            self.error(at, format!("the backend `{backend}` has no endpoint"))
+    fn endpoints(&mut self, backend: &Name, described: &schema::Backend, at: &At<'_>) -> Vec<Arc<Endpoint>> {
+        let written = &described.endpoints;
+        if described.unresolved && !written.is_empty() {
+            self.error(at, format!("the backend `{backend}` is `unresolved`, and has endpoints"))
+                .help("keep one of them");
+        }
+        if written.is_empty() && !described.unresolved && !at.lost_any() {
+            self.warn(at, format!("the backend `{backend}` has no endpoint: its requests wait, and get 503"))
                 .help("add one: endpoints: [127.0.0.1:9001]");
         }
         let mut endpoints: Vec<Arc<Endpoint>> = Vec::with_capacity(written.len());
@@ -144,11 +154,10 @@ impl Compiler<'_> {
 
     fn backend_tls(&mut self, tls: &schema::BackendTls, protocol: schema::Protocol, at: &At<'_>) -> Option<BackendTls> {
         let server_name = tls.server_name.as_deref().map(|name| self.server_name(&at.key("serverName"), name));
-        let ca = tls.ca.as_deref().map(|path| (self.loaded.resolve(path), self.chain(path, &at.key("ca"))));
+        let ca = tls.ca.as_deref().map(|path| self.chain(path, &at.key("ca")).is_some());
         let pair = tls.client_certificate.as_ref();
-        let identity = pair.map(|pair| (self.paths(pair), self.certified_key(pair, &at.key("clientCertificate"))));
-        let broken = matches!(ca, Some((_, None))) || matches!(identity, Some((_, None)));
-        if broken {
+        let identity = pair.map(|pair| self.certified_key(pair, &at.key("clientCertificate")).is_some());
+        if ca == Some(false) || identity == Some(false) {
             return None;
         }
         let alpn = match protocol {
@@ -156,8 +165,8 @@ impl Compiler<'_> {
             schema::Protocol::Http1 => Alpn::Http1,
             schema::Protocol::Http2 => Alpn::Http2,
         };
-        let config = self.tls_client(ca.map(|(path, _)| path), identity.map(|(paths, _)| paths), alpn);
-        match config {
+        let names = self.subject_names(tls, &at.key("subjectAltNames"));
+        match self.tls_client(tls, &names, alpn) {
             Ok(config) => Some(BackendTls { config, server_name: server_name.flatten() }),
             Err(error) => {
                 self.error(at, error.to_string());
@@ -169,18 +178,32 @@ impl Compiler<'_> {
     /// The client in use, as long as it is made of the same files: connections are pooled by it.
     fn tls_client(
         &self,
-        ca: Option<PathBuf>,
-        identity: Option<(PathBuf, PathBuf)>,
+        tls: &schema::BackendTls,
+        names: &[SubjectName],
         alpn: Alpn,
     ) -> Result<Arc<ClientConfig>, TlsError> {
-        let (chain, key) = identity.as_ref().map(|(chain, key)| (chain.as_path(), key.as_path())).unzip();
-        let parts = [ca.as_deref(), chain, key].map(|path| path.map(digest));
-        let made_of = format!("{alpn:?} {parts:?}");
-        self.leaves.tls_client(&made_of, || client_config(ca.as_deref(), chain.zip(key), alpn))
+        let pair = tls.client_certificate.as_ref();
+        let paths =
+            [tls.ca.as_deref(), pair.map(|pair| pair.certificate.as_path()), pair.map(|pair| pair.key.as_path())];
+        // That they can be read has been seen before; should one be gone by now, it is empty, and that is an error.
+        let files = paths.map(|path| path.map(|path| (path, self.loaded.read(path).unwrap_or_default())));
+        let made_of = format!(
+            "{alpn:?} {names:?} {:?}",
+            files.each_ref().map(|file| file.as_ref().map(|(_, bytes)| xxh3_128(bytes)))
+        );
+        let [ca, chain, key] = files.each_ref().map(|file| file.as_ref().map(|(path, bytes)| Pem { path, bytes }));
+        self.leaves.tls_client(&made_of, || client_config(ca, chain.zip(key), names, alpn))
     }
 
-    fn paths(&self, pair: &schema::Certificate) -> (PathBuf, PathBuf) {
-        (self.loaded.resolve(&pair.certificate), self.loaded.resolve(&pair.key))
+    fn subject_names(&mut self, tls: &schema::BackendTls, at: &At<'_>) -> Vec<SubjectName> {
+        let written = tls.subject_alt_names.iter().enumerate();
+        let names = written.filter_map(|(index, name)| match name {
+            schema::SubjectAltName::Hostname(name) => {
+                self.server_name(&at.item(index).key("hostname"), name).map(SubjectName::Host)
+            }
+            schema::SubjectAltName::Uri(uri) => Some(SubjectName::Uri(uri.clone())),
+        });
+        names.collect()
     }
 
     fn server_name(&mut self, at: &At<'_>, name: &str) -> Option<ServerName<'static>> {

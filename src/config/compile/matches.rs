@@ -37,7 +37,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn pattern<T>(&mut self, pattern: Option<Result<T, PatternError>>, at: &At<'_>) -> Option<T> {
+    pub(super) fn pattern<T>(&mut self, pattern: Option<Result<T, PatternError>>, at: &At<'_>) -> Option<T> {
         match pattern? {
             Ok(pattern) => Some(pattern),
             Err(error) => {

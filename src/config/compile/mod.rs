@@ -6,6 +6,8 @@
 mod analysis;
 mod backends;
 mod checks;
+mod clients;
+mod cors;
 mod filters;
 mod listeners;
 mod matches;
@@ -48,6 +50,8 @@ pub struct Compiled {
 pub struct Admin {
     /// The address.
     pub address: SocketAddr,
+    /// Further names that it answers to.
+    pub hosts: Vec<String>,
     /// The file with the token; `None`: weir makes one.
     pub token_file: Option<PathBuf>,
 }
@@ -57,6 +61,7 @@ pub fn admin(loaded: &Loaded) -> Admin {
     let admin = &loaded.file.admin;
     Admin {
         address: admin.address.unwrap_or(proxy::DEFAULT_ADMIN),
+        hosts: admin.hosts.clone(),
         token_file: admin.token_file.as_deref().map(|path| loaded.resolve(path)),
     }
 }
@@ -146,7 +151,11 @@ impl<'a> Compiler<'a> {
         let mut backends: BTreeSet<&Name> = file.releases.values().flat_map(|r| [&r.stable, &r.canary]).collect();
         backends.extend(routes().filter_map(|route| route.backend.as_ref()));
         backends.extend(routes().flat_map(|route| route.backends.iter().flatten()).map(|weighted| &weighted.name));
-        backends.extend(routes().filter_map(|route| route.mirror.as_ref()).map(|mirror| &mirror.backend));
+        backends.extend(
+            routes()
+                .flat_map(|route| route.mirror.iter().chain(route.mirrors.iter().flatten()))
+                .map(|mirror| &mirror.backend),
+        );
         for name in file.releases.keys().filter(|name| !releases.contains(name)) {
             let at = self.root().key("releases").key_itself(name.as_str());
             self.warn(&at, format!("no route leads to the release `{name}`"))

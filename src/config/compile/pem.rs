@@ -1,7 +1,7 @@
 //! Certificates and keys: PEM files, whether they belong together, and whether their time is right.
 
-use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::aws_lc_rs;
@@ -42,8 +42,8 @@ impl Compiler<'_> {
     }
 
     /// Reads a PEM file.
-    fn pem(&mut self, path: &Path, at: &At<'_>) -> Option<Vec<u8>> {
-        match fs::read(self.loaded.resolve(path)) {
+    pub(super) fn pem(&mut self, path: &Path, at: &At<'_>) -> Option<Arc<[u8]>> {
+        match self.loaded.read(path) {
             Ok(bytes) => Some(bytes),
             Err(error) => {
                 self.error(at, format!("`{}` cannot be read: {}", path.display(), reason(&error)))

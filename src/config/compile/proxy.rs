@@ -1,6 +1,5 @@
 //! What holds for the proxy as a whole, and its control surface.
 
-use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
@@ -12,6 +11,7 @@ use crate::config::schema::AccessLogFormat;
 use crate::config::suggest::suggest;
 use crate::config::tree::At;
 use crate::log_template::{self, Template};
+use crate::route::HostPattern;
 use crate::snapshot::{AccessLog, ClientPolicy};
 
 /// Where the control surface is unless configured otherwise; [`defaults::ADMIN_ADDRESS`] in types.
@@ -85,6 +85,12 @@ impl Compiler<'_> {
             let message = format!("the listener `{}` and the control surface share {address}", listeners[index].name);
             self.error(&at, message).help("choose another port for one of them");
         }
+        for (index, host) in admin.hosts.iter().enumerate() {
+            if !matches!(HostPattern::parse(host), Ok(HostPattern::Exact(_))) {
+                self.error(&at.key("hosts").item(index), format!("`{host}` is not a host"))
+                    .help("write it like weir.example.com, without a port");
+            }
+        }
         if let Some(path) = &admin.token_file {
             self.token(path, &at.key("tokenFile"));
         }
@@ -92,7 +98,7 @@ impl Compiler<'_> {
 
     /// The file must be there, with enough in it.
     fn token(&mut self, path: &Path, at: &At<'_>) {
-        match fs::read_to_string(self.loaded.resolve(path)) {
+        match self.loaded.read_text(path) {
             Ok(token) if token.trim().len() >= MIN_TOKEN => {}
             Ok(_) => {
                 self.error(at, format!("the token in `{}` is shorter than {MIN_TOKEN} characters", path.display()))

@@ -1,69 +1,129 @@
 //! Canaries: which backends, which steps, who stays where, who may choose.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Compiler;
+use super::routes::by_release;
 use super::values::is_token;
 use crate::config::defaults;
 use crate::config::load::reason;
 use crate::config::schema;
 use crate::config::tree::At;
-use crate::rollout::{OnNoEvidence, Spec, Step};
-use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Release};
+use crate::rollout::{HoldBack, OnNoEvidence, OnSuspicion, Spec, Step};
+use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Release, ReleaseLive, RouteLive};
 use crate::types::{Name, Ratio};
 
 impl Compiler<'_> {
     pub(super) fn releases(&mut self, backends: &BTreeMap<Name, Arc<Backend>>) -> BTreeMap<Name, Arc<Release>> {
         let at = self.root().key("releases");
-        let releases = self.file().releases.iter();
-        let compiled = releases.filter_map(|(name, release)| {
-            let release = self.release(name, release, backends, &at.key(name.as_str()))?;
+        let (following, leading): (Vec<_>, Vec<_>) =
+            self.file().releases.iter().partition(|(_, release)| release.follows.is_some());
+        let routes = by_release(&self.file().routes);
+        let mut followers: HashMap<&Name, Vec<&schema::Release>> = HashMap::new();
+        for (leader, release) in following.iter().filter_map(|(_, release)| Some((release.follows.as_ref()?, release)))
+        {
+            followers.entry(leader).or_default().push(release);
+        }
+        let compiled = leading.into_iter().filter_map(|(name, release)| {
+            let company = Company {
+                routes: routes.get(name).map_or(&[], Vec::as_slice),
+                followers: followers.get(name).map_or(&[], Vec::as_slice),
+            };
+            let release = self.release((name, release), company, backends, &at.key(name.as_str()))?;
             Some((name.clone(), Arc::new(release)))
         });
-        compiled.collect()
+        let mut releases: BTreeMap<Name, Arc<Release>> = compiled.collect();
+        for (name, release) in following {
+            if let Some(release) = self.follower(name, release, backends, &releases, &at.key(name.as_str())) {
+                releases.insert(name.clone(), Arc::new(release));
+            }
+        }
+        releases
     }
 
-    fn release(
+    /// A release that moves with another one.
+    fn follower(
         &mut self,
         name: &Name,
         release: &schema::Release,
         backends: &BTreeMap<Name, Arc<Backend>>,
+        others: &BTreeMap<Name, Arc<Release>>,
         at: &At<'_>,
     ) -> Option<Release> {
         self.two_sides(release, at);
-        let analysis = at.key("analysis");
+        let leader = release.follows.as_ref()?;
+        self.must_exist(&at.key("follows"), "release", leader, &self.loaded.declared.releases);
+        if self.file().releases.get(leader).is_some_and(|leader| leader.follows.is_some()) {
+            self.error(&at.key("follows"), format!("`{leader}` follows another release itself"))
+                .help("let all of them follow the same one, which follows none");
+        }
+        if let Some(key) = written_beside_follows(release) {
+            self.error(&at.key_itself(key), format!("`{key}` is that of `{leader}`, which this release follows"))
+                .help("write it there");
+        }
+        Some(Release {
+            name: name.clone(),
+            follows: Some(leader.clone()),
+            stable: backends.get(&release.stable)?.clone(),
+            canary: backends.get(&release.canary)?.clone(),
+            ..Release::clone(others.get(leader)?)
+        })
+    }
+
+    fn release(
+        &mut self,
+        (name, release): (&Name, &schema::Release),
+        company: Company<'_>,
+        backends: &BTreeMap<Name, Arc<Backend>>,
+        at: &At<'_>,
+    ) -> Option<Release> {
+        self.two_sides(release, at);
+        let (written, analysis) = (release.analysis.with_preset(), at.key("analysis"));
         let affinity =
             release.affinity.as_ref().and_then(|affinity| self.affinity(name, affinity, &at.key("affinity")));
         let overrides = self.overrides(&release.overrides, &at.key("overrides"));
-        let rollout = identity(release);
+        let rollout = identity(release, company.followers);
         let live = self.leaves.release(name, &rollout);
+        let routes = self.routes_live(company.routes, &live);
         let steps = self.steps(release.steps.as_deref(), &at.key("steps"));
-        let on_no_evidence = match release.analysis.on_no_evidence {
+        let hold_back = release.hold_back.and_then(|written| self.hold_back(written, &steps, &at.key("holdBack")));
+        let on_no_evidence = match written.on_no_evidence {
             schema::OnNoEvidence::Hold => OnNoEvidence::Hold,
             schema::OnNoEvidence::Promote => OnNoEvidence::Promote,
             schema::OnNoEvidence::Abort => OnNoEvidence::Abort,
         };
-        let failures = self.failures(&release.analysis.failures, &analysis.key("failures"));
-        let bounds = self.bounds(&release.analysis.latency, &analysis.key("latency"));
-        let policy = self.policy(&release.analysis, &analysis);
+        let on_suspicion = match written.on_suspicion {
+            schema::OnSuspicion::Hold => OnSuspicion::Hold,
+            schema::OnSuspicion::StepBack => OnSuspicion::StepBack,
+        };
+        let failures = self.failures(&written.failures, &analysis.key("failures"));
+        let bounds = self.bounds(&written.latency, &analysis.key("latency"));
+        let policy = self.policy(&written, &analysis);
         let checks = self.checks(&release.checks, &at.key("checks"));
         Some(Release {
             name: name.clone(),
+            follows: None,
             stable: backends.get(&release.stable)?.clone(),
             canary: backends.get(&release.canary)?.clone(),
             affinity,
             overrides,
             failures,
             bounds,
-            spec: Spec { rollout, steps, on_no_evidence },
+            spec: Spec { rollout, steps, on_no_evidence, on_suspicion, hold_back },
             policy,
-            judge_latency: defaults::LATENCY_ENABLED.or(release.analysis.latency.enabled),
+            judge_latency: defaults::LATENCY_ENABLED.or(written.latency.enabled),
             checks,
+            routes,
             live,
         })
+    }
+
+    /// The counters of the routes `names`, which lead to one release. One alone has nothing to tell that the whole has not.
+    fn routes_live(&self, names: &[Name], live: &ReleaseLive) -> Vec<Arc<RouteLive>> {
+        let names = if names.len() < 2 { &[] } else { names };
+        names.iter().map(|name| live.route(name, self.leaves.workers)).collect()
     }
 
     fn two_sides(&mut self, release: &schema::Release, at: &At<'_>) {
@@ -95,6 +155,20 @@ impl Compiler<'_> {
             steps.push(step);
         }
         steps
+    }
+
+    fn hold_back(&mut self, written: schema::HoldBack, steps: &[Step], at: &At<'_>) -> Option<HoldBack> {
+        let weight = defaults::HOLD_BACK_WEIGHT.or(written.weight);
+        let time = self.positive(&at.key("for"), defaults::HOLD_BACK_FOR.or(written.time));
+        let last = steps.last()?.weight;
+        if weight == Ratio::ZERO {
+            self.error(&at.key("weight"), "stable keeps nothing")
+                .help("write a small share, such as 5%, or remove `holdBack`");
+        } else if weight.complement() <= last {
+            let message = format!("after the last step of {last} the canary would get no more");
+            self.error(&at.key("weight"), message).help(format!("let stable keep less than {}", last.complement()));
+        }
+        Some(HoldBack { weight, time })
     }
 
     fn full_step(&mut self, full: &schema::FullStep, at: &At<'_>) -> Step {
@@ -183,7 +257,7 @@ impl Compiler<'_> {
                 return None;
             }
             (Some(value), None) => (value.clone(), at.key("value")),
-            (None, Some(path)) => match fs::read_to_string(self.loaded.resolve(path)) {
+            (None, Some(path)) => match self.loaded.read_text(path) {
                 Ok(text) => (text.trim().to_owned(), at.key("valueFile")),
                 Err(error) => {
                     let message = format!("`{}` cannot be read: {}", path.display(), reason(&error));
@@ -202,11 +276,40 @@ impl Compiler<'_> {
     }
 }
 
-/// Which rollout a release asks for: another text is another rollout. Also what clients' sides are drawn from, so it must
-/// stay as it is over versions of weir. Names contain neither `>` nor `#`.
-fn identity(release: &schema::Release) -> String {
-    let revision = release.revision.as_ref().map_or(String::new(), |revision| format!("#{revision}"));
-    format!("{}>{}{revision}", release.stable, release.canary)
+/// What the rest of the file says of a release.
+#[derive(Clone, Copy)]
+struct Company<'a> {
+    /// The routes that lead to it.
+    routes: &'a [Name],
+    /// The releases that follow it.
+    followers: &'a [&'a schema::Release],
+}
+
+/// Which rollout a release asks for: another text is another rollout. Also what clients' sides are drawn from, so it must stay
+/// as it is over versions of weir. Names contain none of `>`, `#` and `+`.
+fn identity(release: &schema::Release, followers: &[&schema::Release]) -> String {
+    let mut identity = format!("{}>{}", release.stable, release.canary);
+    for follower in followers {
+        identity.push_str(&format!("+{}>{}", follower.stable, follower.canary));
+    }
+    if let Some(revision) = &release.revision {
+        identity.push_str(&format!("#{revision}"));
+    }
+    identity
+}
+
+/// A key that a release which follows another one must not have.
+fn written_beside_follows(release: &schema::Release) -> Option<&'static str> {
+    let written = [
+        (release.revision.is_some(), "revision"),
+        (release.steps.is_some(), "steps"),
+        (release.hold_back.is_some(), "holdBack"),
+        (release.affinity.is_some(), "affinity"),
+        (!release.overrides.is_empty(), "overrides"),
+        (release.analysis != schema::Analysis::default(), "analysis"),
+        (!release.checks.is_empty(), "checks"),
+    ];
+    written.into_iter().find(|(is, _)| *is).map(|(_, key)| key)
 }
 
 fn step(weight: Ratio) -> Step {

@@ -11,7 +11,7 @@ use crate::config::schema;
 use crate::config::tree::At;
 use crate::retry::RetryPolicy;
 use crate::route::{Matcher, Rule};
-use crate::snapshot::{Mirror, Route, Split, Target, Traffic, TrafficKey};
+use crate::snapshot::{BackendEdits, Mirror, Route, Split, Target, Traffic, TrafficKey};
 use crate::split::WeightedSplit;
 use crate::stats::PerWorker;
 use crate::types::{Name, Weight};
@@ -20,28 +20,39 @@ impl Compiler<'_> {
     pub(super) fn routes(&mut self, targets: &Targets) -> Vec<Rule<Arc<Route>>> {
         let at = self.root().key("routes");
         let routes = &self.file().routes;
-        if routes.is_empty() && !at.lost_any() && !self.root().lost("routes") {
+        if routes.is_empty() && self.root().is_written() && !at.lost_any() && !self.root().lost("routes") {
             self.warn(&at, "there is no route: every request gets 404").help("add one: routes: [{ release: NAME }]");
         }
         let mut names = BTreeMap::new();
+        let mut led: HashMap<&Name, usize> = HashMap::new();
         let mut rules = Vec::new();
         for (index, route) in routes.iter().enumerate() {
             let at = at.item(index);
-            let name = route.name.clone().unwrap_or_else(|| default_name(index));
+            let name = name_of(index, route);
             if let Some(first) = names.insert(name.clone(), index + 1) {
                 self.error(&at.key("name"), format!("two routes are named `{name}`"))
                     .help(format!("the first is route {first} of the file: give each a name of its own"));
             }
-            rules.extend(self.route(route, &name, targets, &at));
+            let place = route.release.as_ref().map(|release| {
+                let before = led.entry(release).or_default();
+                std::mem::replace(before, *before + 1)
+            });
+            rules.extend(self.route((route, place), &name, targets, &at));
         }
         rules
     }
 
     /// One rule for each match: a rewrite of the prefix depends on which prefix matched.
-    fn route(&mut self, route: &schema::Route, name: &Name, targets: &Targets, at: &At<'_>) -> Vec<Rule<Arc<Route>>> {
+    fn route(
+        &mut self,
+        (route, place): (&schema::Route, Option<usize>),
+        name: &Name,
+        targets: &Targets,
+        at: &At<'_>,
+    ) -> Vec<Rule<Arc<Route>>> {
         self.one_target(route, at);
         self.listeners_of(route, &at.key("listeners"));
-        let written = Written { route, name, targets, served: self.served(route), at };
+        let written = Written { route, place, name, targets, served: self.served(route), at };
         let mut rules = Vec::new();
         for matching in self.matchers(route, at) {
             if let Some(target) = self.compiled(&written, matching.path.prefix_len()) {
@@ -53,7 +64,7 @@ impl Compiler<'_> {
     }
 
     fn compiled(&mut self, written: &Written<'_>, prefix: Option<usize>) -> Option<Route> {
-        let Written { route, name, targets, at, .. } = written;
+        let Written { route, place, name, targets, at, .. } = written;
         let target = self.target(route, prefix, targets, at);
         let filters = at.key("filters");
         let at_rewrite = filters.key("rewrite");
@@ -65,12 +76,21 @@ impl Compiler<'_> {
         let response_headers = self.header_edits(&route.filters.response_headers, &filters.key("responseHeaders"));
         let rewrite_host = host.and_then(|host| self.authority(&at_rewrite.key("host"), host));
         let rewrite_path = path.and_then(|path| self.path_rewrite(path, prefix, &at_rewrite.key("path")));
-        let mirror = route.mirror.as_ref().and_then(|mirror| self.mirror(mirror, targets, &at.key("mirror")));
+        let cors = route.filters.cors.as_ref().map(|cors| Box::new(self.cors(cors, &filters.key("cors"))));
+        let mirrors = self.mirrors(route, targets, at);
         let timeout = route.timeout.map(|timeout| self.positive(&at.key("timeout"), timeout));
+        let attempt_timeout = route.backend_timeout.map(|timeout| self.positive(&at.key("backendTimeout"), timeout));
         let retry = self.retry(&retry, &at.key("retry"));
         // Only now: what is wrong beside a missing target is to be said too.
         let target = target?;
         let traffic = self.traffic(name, &target, &written.served);
+        let evidence = match &target {
+            // A follower has the routes of its leader, of which this is none.
+            Target::Release(release) => {
+                place.filter(|&at| release.routes.get(at).is_some_and(|live| live.name == **name))
+            }
+            _ => None,
+        };
         Some(Route {
             name: Name::clone(name),
             target,
@@ -78,9 +98,12 @@ impl Compiler<'_> {
             response_headers,
             rewrite_host,
             rewrite_path,
-            mirror,
+            cors,
+            mirrors,
             timeout,
+            attempt_timeout,
             retry,
+            evidence,
             traffic,
         })
     }
@@ -107,7 +130,9 @@ impl Compiler<'_> {
         }
         let beside = [
             ("mirror", route.mirror.is_some()),
+            ("mirrors", route.mirrors.is_some()),
             ("timeout", route.timeout.is_some()),
+            ("backendTimeout", route.backend_timeout.is_some()),
             ("retry", route.retry.is_some()),
         ];
         for (key, _) in beside.iter().filter(|(_, there)| *there && route.redirect.is_some()) {
@@ -184,19 +209,37 @@ impl Compiler<'_> {
             let at = at.item(index).key("name");
             self.must_exist(&at, "backend", &backend.name, known);
             if written[..index].iter().any(|other| other.name == backend.name) {
-                self.error(&at, format!("the backend `{}` is in this list twice", backend.name))
-                    .help("add the weights up");
+                self.warn(&at, format!("the backend `{}` is in this list twice", backend.name))
+                    .help("add the weights up, unless their filters differ");
             }
         }
+        let edits = written.iter().enumerate().map(|(index, backend)| {
+            let at = at.item(index).key("filters");
+            BackendEdits {
+                request: self.header_edits(&backend.filters.request_headers, &at.key("requestHeaders")),
+                response: self.header_edits(&backend.filters.response_headers, &at.key("responseHeaders")),
+            }
+        });
+        let edits = edits.collect();
         let weights: Vec<Weight> = written.iter().map(|backend| backend.weight).collect();
         if weights.iter().all(|weight| weight.value() == 0) && !at.lost_any() {
-            self.error(at, "the weights sum up to 0: no backend gets anything")
-                .help("give one of them a weight above 0");
+            self.warn(at, "the weights sum up to 0: every request gets 500").help("give one of them a weight above 0");
         }
         let backends =
             written.iter().map(|backend| targets.backends.get(&backend.name).cloned()).collect::<Option<_>>()?;
-        let weights = WeightedSplit::new(&weights)?;
-        Some(Target::Split(Arc::new(Split { weights, backends, phase: PerWorker::new(self.leaves.workers) })))
+        let (weights, phase) = (WeightedSplit::new(&weights), PerWorker::new(self.leaves.workers));
+        Some(Target::Split(Arc::new(Split { weights, backends, edits, phase })))
+    }
+
+    fn mirrors(&mut self, route: &schema::Route, targets: &Targets, at: &At<'_>) -> Box<[Mirror]> {
+        if route.mirror.is_some() && route.mirrors.is_some() {
+            self.error(&at.key_itself("mirrors"), "this route has `mirror` already")
+                .help("put all of them into `mirrors`");
+        }
+        let list = at.key("mirrors");
+        let one = route.mirror.iter().map(|mirror| (mirror, at.key("mirror")));
+        let many = route.mirrors.iter().flatten().enumerate().map(|(index, mirror)| (mirror, list.item(index)));
+        one.chain(many).filter_map(|(mirror, at)| self.mirror(mirror, targets, &at)).collect()
     }
 
     fn mirror(&mut self, mirror: &schema::Mirror, targets: &Targets, at: &At<'_>) -> Option<Mirror> {
@@ -278,10 +321,27 @@ fn written_matches<'a>(route: &schema::Route, at: &At<'a>) -> Vec<(At<'a>, schem
 /// A route as it is written, and what it is written among.
 struct Written<'a> {
     route: &'a schema::Route,
+    /// For a release: how many routes of the file before it lead there, too.
+    place: Option<usize>,
     name: &'a Name,
     targets: &'a Targets,
     served: Vec<usize>,
     at: &'a At<'a>,
+}
+
+/// The names of the routes that lead to each release, in the order of the file.
+pub(super) fn by_release(routes: &[schema::Route]) -> HashMap<&Name, Vec<Name>> {
+    let mut leading: HashMap<&Name, Vec<Name>> = HashMap::new();
+    for (index, route) in routes.iter().enumerate() {
+        if let Some(release) = &route.release {
+            leading.entry(release).or_default().push(name_of(index, route));
+        }
+    }
+    leading
+}
+
+fn name_of(index: usize, route: &schema::Route) -> Name {
+    route.name.clone().unwrap_or_else(|| default_name(index))
 }
 
 fn default_name(index: usize) -> Name {

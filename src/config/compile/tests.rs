@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::analysis::Line;
-use crate::config::parse;
+use crate::config::{Files, parse, schema};
 use crate::rollout::OnNoEvidence;
 use crate::snapshot::{Affinity, CheckKind, Comparison, OverrideKey, PathRewrite, Target};
 use crate::types::Side;
@@ -81,6 +81,17 @@ fn another_backend_or_revision_is_another_rollout() {
 }
 
 #[test]
+fn releases_that_move_together_share_their_weight_and_their_evidence() {
+    let text =
+        format!("{BASE}\n").replace("releases:\n", "releases:\n  jobs: { stable: v2, canary: v1, follows: shop }\n");
+    let snapshot = compiled(&text);
+    let (shop, jobs) = (&snapshot.releases["shop"], &snapshot.releases["jobs"]);
+    assert!(Arc::ptr_eq(&shop.live, &jobs.live));
+    assert_eq!((shop.spec.rollout.as_str(), &shop.spec), ("v1>v2+v2>v1", &jobs.spec));
+    assert_eq!((jobs.stable.name.as_str(), jobs.canary.name.as_str()), ("v2", "v1"));
+}
+
+#[test]
 fn a_route_is_counted_where_it_is_served() {
     let snapshot = compiled(BASE);
     let old = find(&snapshot, 1, "/old");
@@ -132,6 +143,26 @@ fn the_analysis_reaches_the_judge() {
     assert_eq!(release.bounds.as_millis(), [10, 1000]);
     assert!(!release.judge_latency);
     assert_eq!(release.spec.on_no_evidence, OnNoEvidence::Abort);
+}
+
+#[test]
+fn a_preset_sets_what_is_not_written() {
+    let policy = release("analysis: { preset: careful, minimumTime: 2m }").policy.clone();
+    assert_eq!((policy.alpha, policy.beta, policy.min_promote_s), (0.01, 0.001, 120.0));
+    assert_eq!(policy.err_bad, Line { times: 1.25, plus: 0.002 });
+    assert_eq!(release("analysis: { preset: standard }").policy, release("").policy);
+    assert_eq!(release("analysis: { preset: fast }").policy.err_tol, release("").policy.err_tol);
+}
+
+#[test]
+fn risks_and_lines_may_be_written_in_words() {
+    let words =
+        "analysis: { falseAbort: \"1 in 1,000 releases\", errorRate: { tolerable: 1.1 times stable + 0.2 points } }";
+    let short = "analysis: { falseAbort: 0.1%, errorRate: { tolerable: 1.1x + 0.2% } }";
+    assert_eq!(release(words).policy, release(short).policy);
+    for wrong in ["2 in 1", "1 in 0 releases", "some", "1 in many"] {
+        assert!(wrong.parse::<schema::Risk>().is_err(), "{wrong}");
+    }
 }
 
 #[test]
@@ -216,6 +247,30 @@ fn a_configuration_without_a_text_is_checked_as_well() {
     assert_eq!(
         problems.to_string(),
         "cluster: error: routes[0].release: there is no release `shpo`\n  = did you mean `shop`?\n\n1 error"
+    );
+}
+
+#[test]
+fn certificates_may_be_held_in_memory() {
+    let made = rcgen::generate_simple_self_signed(vec!["shop.example.com".to_owned()]).unwrap();
+    let text = BASE.replace("[\"127.0.0.1:9001\"]", "[\"127.0.0.1:9001\"], tls: { ca: secret/ca }").replace(
+        "address: \"127.0.0.1:8080\" }",
+        "address: \"127.0.0.1:8080\", tls: { certificates: [{ certificate: secret/crt, key: secret/key }] } }",
+    );
+    let file = parse(Path::new("weir.yaml"), text).unwrap().file;
+    let pems = [
+        ("secret/ca", made.cert.pem()),
+        ("secret/crt", made.cert.pem()),
+        ("secret/key", made.signing_key.serialize_pem()),
+    ];
+    let files: Files = pems.into_iter().map(|(path, pem)| (path.into(), pem.into_bytes().into())).collect();
+    let loaded = Loaded::from_file(file, "cluster").with_files(files);
+    let snapshot = compile(&loaded, &Leaves::new(1), &Resolved::new(), 1).unwrap().snapshot;
+    assert!(snapshot.listeners[0].tls.is_some() && snapshot.backends["v1"].tls.is_some());
+    assert_eq!(
+        crate::config::watch::files(&loaded),
+        [std::path::PathBuf::from("cluster")].into(),
+        "nothing else to watch"
     );
 }
 

@@ -25,6 +25,13 @@ impl Compiler<'_> {
                 by_name.add(&names, Arc::new(key));
             }
         }
+        let clients = tls.client_certificates.as_ref();
+        let verifier = clients.map(|clients| self.client_verifier(clients, &at.key("clientCertificates")));
+        let verifier = match verifier {
+            Some(None) => return None,
+            Some(some) => some,
+            None => None,
+        };
         let versions: &[&rustls::SupportedProtocolVersion] = match tls.min_version {
             TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::V1_3 => &[&rustls::version::TLS13],
@@ -37,9 +44,15 @@ impl Compiler<'_> {
                 return None;
             }
         };
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(by_name));
+        // Who resumes a session is not asked again: tickets of listeners that ask nobody must not open those that ask.
+        let tickets = if verifier.is_some() { None } else { self.leaves.session_tickets() };
+        let builder = match verifier {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(by_name));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        if let Some(tickets) = self.leaves.session_tickets() {
+        if let Some(tickets) = tickets {
             config.ticketer = tickets;
         }
         Some(Arc::new(config))

@@ -135,6 +135,7 @@ fn no_optional_value_lacks_its_row() {
         "routes.*.backend",
         "routes.*.filters",
         "routes.*.redirect",
+        "releases.*.follows",
         "releases.*.revision",
         "releases.*.overrides",
         "releases.*.checks.*.prometheus",

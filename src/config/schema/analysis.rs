@@ -12,10 +12,12 @@ use crate::types::{Ratio, Span};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Analysis {
-    /// At most this share of releases whose canary is tolerable is aborted. Default: 1%.
-    pub false_abort: Option<Ratio>,
+    /// The numbers for everything below that is not written. Default: `standard`.
+    pub preset: Option<Preset>,
+    /// At most this share of releases whose canary is tolerable is aborted: `1%` or `1 in 100 releases`. Default: 1%.
+    pub false_abort: Option<Risk>,
     /// At most this share of releases whose canary is bad is promoted. Default: 1%.
-    pub false_promote: Option<Ratio>,
+    pub false_promote: Option<Risk>,
     /// The error rate of the canary against stable's.
     #[serde(default)]
     pub error_rate: Comparison,
@@ -35,6 +37,67 @@ pub struct Analysis {
     /// What to do when a step's `atMost` ends without evidence. Default: `hold`.
     #[serde(default)]
     pub on_no_evidence: OnNoEvidence,
+    /// What to do when there is some evidence against the canary, but not enough to abort. Default: `hold`.
+    #[serde(default)]
+    pub on_suspicion: OnSuspicion,
+}
+
+/// How sure to be, and how soon. What the file says itself counts more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Preset {
+    /// For what must not break: finds half as large faults, lets 1 bad canary of 1,000 pass, takes a quarter of an hour and
+    /// about 3,500 clean canary requests at least.
+    Careful,
+    /// The defaults: 4 minutes and about 920 clean canary requests at least.
+    Standard,
+    /// For what is soon repaired: a minute and about 300 clean canary requests at least, and 1 bad canary of 20 may pass.
+    Fast,
+}
+
+/// A share of releases: `1%`, or `1 in 100 releases`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Risk(pub Ratio);
+
+impl FromStr for Risk {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((one, many)) = text.split_once(" in ") else {
+            return text
+                .parse()
+                .map(Self)
+                .map_err(|_| format!("`{text}` is not a risk: write it like 1% or `1 in 100 releases`"));
+        };
+        let number =
+            |text: &str| text.trim().trim_end_matches("releases").trim_end().replace(',', "").parse::<u32>().ok();
+        match (number(one), number(many)) {
+            (Some(one), Some(many)) if one <= many && many > 0 => {
+                Ok(Self(Ratio::from_fraction(f64::from(one) / f64::from(many))))
+            }
+            _ => Err(format!("`{text}` is not a risk: write it like 1% or `1 in 100 releases`")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Risk {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Risk {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Risk".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "A share of releases, such as 1% or 1 in 100 releases.",
+        })
+    }
 }
 
 /// Two lines for a rate of the canary as a function of stable's.
@@ -62,7 +125,8 @@ pub struct LatencyComparison {
     pub bounds: Option<Vec<Span>>,
 }
 
-/// A line `Nx + P%`: `N` times stable's rate plus `P` points. Either part may be left out (`2x`, `0.5%`).
+/// A line `Nx + P%`: `N` times stable's rate plus `P` points. Either part may be left out (`2x`, `0.5%`). In words it is
+/// `N times stable + P points`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
     /// Times stable's rate, at least 0.
@@ -84,7 +148,12 @@ impl FromStr for Line {
         let wrong = || format!("`{text}` is not a line: write it like `1.25x + 0.1%`, `2x` or `0.5%`");
         let (mut times, mut plus) = (None, None);
         for part in text.split('+').map(str::trim) {
-            if let Some(number) = part.strip_suffix('x') {
+            let points = part
+                .strip_suffix("points")
+                .or(part.strip_suffix("point"))
+                .map(|number| format!("{}%", number.trim_end()));
+            let part = points.as_deref().unwrap_or(part);
+            if let Some(number) = part.strip_suffix('x').or(part.strip_suffix("times stable")) {
                 let number: f64 = number.trim_end().parse().map_err(|_| wrong())?;
                 if times.replace(number).is_some() || !(0.0..=1000.0).contains(&number) {
                     return Err(wrong());
@@ -144,4 +213,15 @@ pub enum OnNoEvidence {
     Promote,
     /// Take the canary out.
     Abort,
+}
+
+/// What to do when there is some evidence against the canary, but not enough to abort.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OnSuspicion {
+    /// Stay at the weight, and go on looking.
+    #[default]
+    Hold,
+    /// Go back to the largest step of at most 5%: there each failure tells more and hurts fewer.
+    StepBack,
 }

@@ -13,7 +13,12 @@ use crate::types::{Ratio, Span};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Backend {
     /// `host:port` each. A name is resolved, and resolved again when its TTL ends; each address it has is an endpoint.
+    /// While there is none, the other backends of a split take its share; where there is no other, requests wait in `queue`.
     pub endpoints: Vec<String>,
+    /// Stands for a target that does not exist: requests that it would get are answered 500, and go nowhere else. Then it
+    /// has no endpoints. Default: false.
+    #[serde(default)]
+    pub unresolved: bool,
     /// What is spoken to the endpoints. Default: `auto`.
     #[serde(default)]
     pub protocol: Protocol,
@@ -34,6 +39,20 @@ pub struct Backend {
     pub max_connections: Option<u32>,
     /// Most requests that wait for a connection in each worker before 503. Default: 1024.
     pub max_pending: Option<u32>,
+    /// Requests that wait while no endpoint takes any, and no other backend stands in.
+    #[serde(default)]
+    pub queue: Queue,
+}
+
+/// Requests that wait for an endpoint to appear, whatever their method: nothing of them has been sent.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Queue {
+    /// Most requests that wait at a time; the next one gets 503 at once. 0: none waits. Default: 1000.
+    pub requests: Option<u32>,
+    /// The longest wait before 503 with Retry-After. 0s: none waits. Default: 5s.
+    #[serde(rename = "for")]
+    pub time: Option<Span>,
 }
 
 /// What is spoken to endpoints.
@@ -57,8 +76,21 @@ pub struct BackendTls {
     pub ca: Option<PathBuf>,
     /// The name that the certificate must carry, sent as SNI. Default: the endpoint's host.
     pub server_name: Option<String>,
+    /// The names of which the certificate must carry one, instead of the server name. Default: the server name.
+    #[serde(default)]
+    pub subject_alt_names: Vec<SubjectAltName>,
     /// The certificate weir shows to the backend.
     pub client_certificate: Option<Certificate>,
+}
+
+/// A name in a certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum SubjectAltName {
+    /// Of a host.
+    Hostname(String),
+    /// A URI, such as `spiffe://example.com/shop`.
+    Uri(String),
 }
 
 /// How an endpoint is chosen.
@@ -96,7 +128,8 @@ pub struct HealthCheck {
 pub struct Outlier {
     /// Whether endpoints are ejected at all. Default: true.
     pub enabled: Option<bool>,
-    /// Failures in a row (connection errors, timeouts, 502, 503, 504) until ejection. Default: 5.
+    /// Failures in a row (connection errors, timeouts, 502, 503, 504) until ejection. One that answers nobody any more is
+    /// ejected at once. Default: 5.
     pub consecutive_failures: Option<u32>,
     /// How long the first ejection lasts; each further one is longer by as much. Default: 10s.
     pub ejection: Option<Span>,

@@ -17,6 +17,10 @@ pub struct Admin {
     #[serde(default, deserialize_with = "read::maybe_address")]
     #[schemars(with = "Option<String>")]
     pub address: Option<SocketAddr>,
+    /// Names by which it may be called, beside `localhost` and its own address; a request for another Host is refused.
+    /// Default: none.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// A file with the token that calls must carry. Default: one that weir makes at its start in its state directory, mode 0600.
     pub token_file: Option<PathBuf>,
 }

@@ -17,10 +17,17 @@ pub struct Release {
     pub stable: Name,
     /// The candidate.
     pub canary: Name,
+    /// Another release that this one moves with, as the workers of an application move with its web servers: one weight, one
+    /// verdict over the evidence of both, and a client that stays with a version stays with it in both. Everything but
+    /// `stable` and `canary` is then written there. Default: none.
+    pub follows: Option<Name>,
     /// Any text; another text starts a new rollout of the same two backends.
     pub revision: Option<String>,
     /// The shares on the way to 100%, rising. Default: 1%, 5%, 25%, 50%.
     pub steps: Option<Vec<Step>>,
+    /// What stable keeps for a time once the canary has won; a canary that turns bad then is aborted at once, as before.
+    /// `{}` is 5% for 30m. Default: nothing.
+    pub hold_back: Option<HoldBack>,
     /// Who stays with a version once sent there. Default: every request is shared on its own.
     pub affinity: Option<Affinity>,
     /// Requests that testers send to a side of their choice. Default: none.
@@ -57,6 +64,17 @@ pub struct FullStep {
     /// Wait here for `weir promote` or `weir resume` once the step has passed. Default: false.
     #[serde(default)]
     pub pause: bool,
+}
+
+/// What stable keeps for a time once the canary has won.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HoldBack {
+    /// Stable's share. Default: 5%.
+    pub weight: Option<Ratio>,
+    /// For how long. Default: 30m.
+    #[serde(rename = "for")]
+    pub time: Option<Span>,
 }
 
 /// Who stays with a version once sent there. Exactly one; in a file, `cookie` and `clientIp` may stand alone.

@@ -24,7 +24,7 @@ pub struct Route {
     pub release: Option<Name>,
     /// Send everything to this backend.
     pub backend: Option<Name>,
-    /// Share among these backends by weight.
+    /// Share among these backends by weight. Without any weight above 0 requests get 500.
     pub backends: Option<Vec<WeightedBackend>>,
     /// Answer with a redirect.
     pub redirect: Option<Redirect>,
@@ -33,8 +33,13 @@ pub struct Route {
     pub filters: Filters,
     /// Send a copy of a share of the requests elsewhere; the copy's answer is dropped.
     pub mirror: Option<Mirror>,
-    /// The longest time from the whole request head to the end of the response. Default: none.
+    /// Several such copies. Not together with `mirror`.
+    pub mirrors: Option<Vec<Mirror>>,
+    /// The longest time from the whole request head to the end of the response; 504 beyond. Default: none.
     pub timeout: Option<Span>,
+    /// The longest time of each attempt, from its begin to the end of the response; 504 beyond. Default: none, only the
+    /// backend's `timeouts` hold.
+    pub backend_timeout: Option<Span>,
     /// When a failed attempt is repeated.
     pub retry: Option<Retry>,
 }
@@ -108,6 +113,21 @@ pub struct WeightedBackend {
     /// Its share of the sum of the weights; 0 receives nothing. Default: 1.
     #[serde(default)]
     pub weight: Weight,
+    /// Changes to what goes to this backend alone and comes from it, nearer to it than those of the route.
+    #[serde(default)]
+    pub filters: BackendFilters,
+}
+
+/// Changes to what goes to one backend of a split, and comes from it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BackendFilters {
+    /// Changes to the request's fields, after those of the route.
+    #[serde(default)]
+    pub request_headers: HeaderChanges,
+    /// Changes to the response's fields, before those of the route.
+    #[serde(default)]
+    pub response_headers: HeaderChanges,
 }
 
 /// Changes to requests and responses.
@@ -122,6 +142,31 @@ pub struct Filters {
     pub response_headers: HeaderChanges,
     /// Changes to the request's target.
     pub rewrite: Option<Rewrite>,
+    /// What pages of other origins may do. weir answers the browsers' questions (preflights) itself.
+    pub cors: Option<Cors>,
+}
+
+/// What pages of other origins may do (CORS). What backends say about it is replaced.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cors {
+    /// Who may: `https://shop.example.com`, `https://*.example.com` (one or more labels), or `*` for all. Without a port it
+    /// is the scheme's own.
+    pub allow_origins: Vec<String>,
+    /// The methods beside GET, HEAD and POST; or `*` alone.
+    #[serde(default)]
+    pub allow_methods: Vec<String>,
+    /// The request's fields that pages may set; or `*` alone.
+    #[serde(default)]
+    pub allow_headers: Vec<String>,
+    /// The response's fields that pages may read; or `*` alone, which browsers heed without credentials only.
+    #[serde(default)]
+    pub expose_headers: Vec<String>,
+    /// Whether cookies and other credentials may come along. Default: false.
+    #[serde(default)]
+    pub allow_credentials: bool,
+    /// How long browsers may remember the answer, in whole seconds. Default: 5s.
+    pub max_age: Option<Span>,
 }
 
 /// Changes to fields: set replaces, add appends, remove deletes; in this order.
@@ -188,11 +233,13 @@ pub struct Mirror {
 /// When a failed attempt is repeated.
 ///
 /// Only what may be repeated is: a request of an idempotent method, or one of which nothing was sent.
-/// A failed canary attempt is repeated on stable.
+/// A failed canary attempt is repeated on stable. GET, HEAD and OPTIONS that wait at an endpoint which answers nobody any more
+/// (for 2s, and three times what it takes otherwise) are asked elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Retry {
-    /// Attempts in all, the first included: 1 to 10. Default: 2.
+    /// Attempts in all, the first included: 1 to 10. Whoever fell off the canary has as many on stable.
+    /// While no endpoint can be reached, 4 are made even where fewer are written, except with 1. Default: 2.
     pub attempts: Option<u32>,
     /// The statuses that are repeated. Default: 502, 503, 504; on the canary every 5xx.
     pub statuses: Option<Vec<u16>>,

@@ -49,6 +49,9 @@ pub struct DemoAppArgs {
     /// How long the outage lasts
     #[arg(long, env = "WEIR_DEMO_APP_OUTAGE_FOR", value_name = "TIME", default_value_t = Span::secs(10))]
     pub outage_for: Span,
+    /// What it asks for every greeting, as host:port: while nobody accepts connections there, requests fail with 503
+    #[arg(long, env = "WEIR_DEMO_APP_DATABASE", value_name = "ADDRESS")]
+    pub database: Option<String>,
     /// Which of the requests fail, and how long each takes: another number, other requests
     #[arg(long, env = "WEIR_DEMO_APP_SEED", value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
@@ -80,7 +83,7 @@ pub fn run(args: &DemoAppArgs) -> anyhow::Result<ExitCode> {
         writeln!(stdout, "listening on {}", listener.local_addr()?).and_then(|()| stdout.flush())?;
         let cancel = CancellationToken::new();
         let interrupted = super::interrupted()?;
-        let app = Arc::new(App::new(args.behaviour(), None));
+        let app = Arc::new(App::new(args.behaviour(), None).with_database(args.database.clone()));
         tokio::join!(serve(listener, app, cancel.clone()), async {
             interrupted.await;
             cancel.cancel();

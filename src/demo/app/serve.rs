@@ -36,13 +36,19 @@ pub(crate) struct App {
     started: Instant,
     requests: AtomicU64,
     ledger: Option<Arc<Ledger>>,
+    database: Option<String>,
 }
 
 impl App {
     /// An application that behaves so, and writes the visits it fails into `ledger`.
     pub(crate) fn new(behaviour: Behaviour, ledger: Option<Arc<Ledger>>) -> Self {
         let version = HeaderValue::from_str(&behaviour.version).unwrap_or(HeaderValue::from_static("unspeakable"));
-        Self { behaviour, version, started: Instant::now(), requests: AtomicU64::new(0), ledger }
+        Self { behaviour, version, started: Instant::now(), requests: AtomicU64::new(0), ledger, database: None }
+    }
+
+    /// The same, asking a database at this address for every greeting.
+    pub(crate) fn with_database(self, database: Option<String>) -> Self {
+        Self { database, ..self }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -59,7 +65,10 @@ impl App {
 
     async fn greet(&self, fields: &HeaderMap) -> Response<Full<Bytes>> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let (answer, after) = self.behaviour.plan(number, self.started.elapsed());
+        let (mut answer, after) = self.behaviour.plan(number, self.started.elapsed());
+        if answer == Answer::Greeting && !self.database_is_there().await {
+            answer = Answer::Outage;
+        }
         if !after.is_zero() {
             tokio::time::sleep(after).await;
         }
@@ -75,6 +84,13 @@ impl App {
             ledger.failed(visit);
         }
         self.respond(status, text)
+    }
+
+    /// Whether the database accepts connections; without one nothing is missing.
+    async fn database_is_there(&self) -> bool {
+        let Some(database) = &self.database else { return true };
+        let connecting = tokio::time::timeout(DATABASE_PATIENCE, TcpStream::connect(database));
+        connecting.await.is_ok_and(|connected| connected.is_ok())
     }
 
     fn respond(&self, status: StatusCode, text: String) -> Response<Full<Bytes>> {
@@ -124,6 +140,9 @@ async fn connection(stream: TcpStream, app: Arc<App>, cancel: CancellationToken)
 fn visit(fields: &HeaderMap) -> Option<u64> {
     fields.get(VISIT_FIELD)?.to_str().ok()?.parse().ok()
 }
+
+/// The longest wait for a connection to the database.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bytes of a request body: more than any visitor sends, and little enough for any machine.
 const BODY_LIMIT: usize = 1 << 20;

@@ -41,6 +41,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, message: &str) -> Jo
         from: Ratio::percent(from),
         state,
         report: Report::default(),
+        failures: Default::default(),
         message: message.to_owned(),
     }
 }

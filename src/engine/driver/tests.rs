@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::analysis::{Culprit, Hold, Policy};
 use crate::engine::tests::*;
-use crate::rollout::{Pause, Reason, Step};
+use crate::failures::Cause;
+use crate::rollout::{HoldBack, Pause, Reason, Step};
 use crate::snapshot::Affinity;
 use crate::types::{Ratio, Side};
 
@@ -38,6 +39,87 @@ fn a_bad_canary_is_out_and_the_sentence_says_why() {
     assert_eq!(last.report.canary, seen);
 }
 
+/// After which stable keeps 5% for 20 s.
+fn held_back() -> Wish {
+    let hold_back = HoldBack { weight: Ratio::percent(5), time: Duration::from_secs(20) };
+    Wish { hold_back: Some(hold_back), ..Wish::default() }
+}
+
+/// The canary has won, and stable keeps a share.
+fn won() -> Bench {
+    let mut bench = Bench::new(held_back());
+    for _ in 0..600 {
+        bench.seconds(1, GOOD);
+        if bench.status().phase == Phase::HoldingBack {
+            assert_eq!(bench.weight(), Ratio::percent(95));
+            return bench;
+        }
+    }
+    panic!("no decision: {}", bench.status().message)
+}
+
+#[test]
+fn stable_keeps_its_share_over_a_restart_until_the_time_is_over() {
+    let mut bench = won();
+    bench.seconds(10, GOOD);
+    bench.restart();
+    assert_eq!((bench.status().phase, bench.weight()), (Phase::HoldingBack, Ratio::percent(95)));
+    bench.seconds(9, GOOD);
+    assert_eq!(bench.status().phase, Phase::HoldingBack, "{}", bench.status().message);
+    let status = bench.decide(2, GOOD);
+    assert_eq!((status.phase, bench.weight()), (Phase::Promoted, Ratio::ONE));
+    assert_eq!(status.last.unwrap().reason, Reason::HoldBackOver);
+}
+
+#[test]
+fn a_canary_that_turns_bad_during_the_hold_back_is_out_and_replays_to_the_last_bit() {
+    let mut bench = won();
+    bench.seconds(10, GOOD);
+    let status = bench.decide(10, BAD);
+    assert_eq!((status.phase, bench.weight()), (Phase::Aborted, Ratio::ZERO));
+    let last = status.last.unwrap();
+    assert!(last.message.starts_with("aborted at 95%: shop-v2 failed "), "{}", last.message);
+    let replayed = replay(&bench.traces()[0]);
+    assert_eq!(replayed.log_e.to_bits(), last.report.log_e.to_bits());
+    assert_eq!(replayed.verdict, Verdict::Fail);
+}
+
+#[test]
+fn a_client_that_failed_before_a_restart_is_no_new_one_after_it() {
+    let mut bench = Bench::new(Wish { affinity: Some(Affinity::ClientIp), ..Wish::default() });
+    assert!(bench.live().failed_clients().insert(7));
+    bench.seconds(1, GOOD);
+    bench.restart();
+    assert!(!bench.live().failed_clients().insert(7), "counted already");
+    assert!(bench.live().failed_clients().insert(8));
+    bench.seconds(1, GOOD);
+    bench.command(Command::Abort).unwrap();
+    bench.command(Command::Retry).unwrap();
+    bench.restart();
+    assert!(bench.live().failed_clients().insert(7), "another attempt, another first time");
+}
+
+#[test]
+fn what_failed_is_journaled_and_goes_on_after_a_restart() {
+    let mut bench = Bench::new(Wish::default());
+    let fail = |bench: &Bench| {
+        bench.live().failures(0).count(Side::Canary, None, Cause::Grpc(14));
+    };
+    fail(&bench);
+    bench.seconds(1, GOOD);
+    bench.command(Command::Pause).unwrap();
+    bench.restart();
+    fail(&bench);
+    bench.command(Command::Abort).unwrap();
+    fail(&bench);
+    let told = |failures: &Failures| failures.counts.iter().map(|count| count.requests).sum::<u64>();
+    let status = bench.status();
+    assert_eq!((told(&status.failures), told(&status.last.unwrap().failures)), (2, 2));
+    bench.command(Command::Retry).unwrap();
+    let status = bench.status();
+    assert!(status.failures.is_empty() && status.last.unwrap().failures.is_empty(), "another attempt");
+}
+
 #[test]
 fn a_slow_canary_is_out_for_its_latency() {
     let mut bench = Bench::new(Wish::default());
@@ -63,7 +145,8 @@ fn without_visitors_it_holds_and_says_so() {
     let status = bench.status();
     assert_eq!((status.phase, status.weight), (Phase::Progressing, Ratio::percent(5)));
     assert_eq!(status.report.hold, Some(Hold::NoCanaryTraffic));
-    assert!(status.message.contains("shop-v2 gets no requests"), "{}", status.message);
+    assert!(status.message.contains("no request has come to shop yet"), "{}", status.message);
+    assert_eq!(status.eta, None);
 }
 
 #[test]
@@ -248,10 +331,10 @@ fn a_paused_rollout_stays_and_is_still_aborted() {
 fn a_retry_begins_without_evidence_and_with_a_trace_of_its_own() {
     let mut bench = Bench::new(Wish { affinity: Some(Affinity::ClientIp), ..Wish::default() });
     bench.decide(60, BAD);
-    bench.live().failed_clients.lock().unwrap().insert(7);
+    bench.live().failed_clients().insert(7);
     let status = bench.command(Command::Retry).unwrap();
     assert_eq!((status.weight, status.report.canary, status.canary.requests), (Ratio::percent(5), (0, 0), 0));
-    assert!(bench.live().failed_clients.lock().unwrap().is_empty(), "clients may fail for the first time again");
+    assert!(bench.live().failed_clients().is_empty(), "clients may fail for the first time again");
     assert_eq!(bench.traces().len(), 2);
     assert_eq!(bench.decide(600, GOOD).phase, Phase::Promoted);
     let explained = bench.control().explain("shop").unwrap();

@@ -28,6 +28,7 @@ fn entry(release: &str, percent: u32) -> JournalEntry {
         from: Ratio::ZERO,
         state,
         report: Report { log_e: 1.25, log_e_limit: 4.5, log_promote: 0.1, log_promote_limit: 4.6, ..Report::default() },
+        failures: Default::default(),
         message: "a \"sentence\"".to_owned(),
     }
 }
@@ -41,7 +42,7 @@ fn written(entries: &[JournalEntry]) -> (TempDir, PathBuf) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("journal.jsonl");
     let mut journal = Journal::open(&path).unwrap();
-    entries.iter().for_each(|entry| journal.commit(entry).unwrap());
+    entries.iter().for_each(|entry| journal.commit(std::slice::from_ref(entry)).unwrap());
     (dir, path)
 }
 
@@ -87,7 +88,7 @@ fn every_cut_through_the_file_costs_one_line_at_most() {
         // A line that lacks nothing but its end is whole.
         let kept = ends.iter().filter(|&&end| end <= cut + 1).count();
         assert_eq!(journal.past().entries(None), entries[..kept], "cut at {cut}");
-        journal.commit(&entry("shop", 50)).unwrap();
+        journal.commit(&[entry("shop", 50)]).unwrap();
         drop(journal);
         let again = Journal::open(&path).unwrap();
         assert_eq!(weights(&again).len(), kept + 1, "cut at {cut}: the next line stands on its own");
@@ -116,14 +117,28 @@ fn what_cannot_be_committed_is_not_kept() {
     let (_dir, path) = written(&[entry("shop", 1)]);
     let mut journal = Journal::open(&path).unwrap();
     let disk = journal.replace_file(full());
-    assert!(journal.commit(&entry("shop", 5)).is_err());
+    assert!(journal.commit(&[entry("shop", 5)]).is_err());
     assert!(journal.trouble().is_some_and(|trouble| trouble.contains("journal.jsonl")));
     assert_eq!(weights(&journal), [1]);
     journal.replace_file(disk);
     journal.settle();
     assert_eq!(journal.trouble(), None);
-    journal.commit(&entry("shop", 25)).unwrap();
+    journal.commit(&[entry("shop", 25)]).unwrap();
     assert_eq!(weights(&Journal::open(&path).unwrap()), [1, 25]);
+}
+
+#[test]
+fn decisions_that_are_committed_together_are_all_kept_or_none() {
+    let (_dir, path) = written(&[entry("shop", 1)]);
+    let mut journal = Journal::open(&path).unwrap();
+    let disk = journal.replace_file(full());
+    let both = [entry("shop", 5), entry("shop", 25)];
+    assert!(journal.commit(&both).is_err());
+    assert_eq!(weights(&journal), [1]);
+    journal.replace_file(disk);
+    journal.commit(&both).unwrap();
+    assert_eq!(weights(&journal), [1, 5, 25]);
+    assert_eq!(weights(&Journal::open(&path).unwrap()), [1, 5, 25]);
 }
 
 #[test]
@@ -134,9 +149,9 @@ fn what_is_noted_is_written_once_it_can_be_and_before_anything_else() {
     journal.note(entry("shop", 5));
     journal.note(entry("shop", 1));
     assert_eq!(weights(&journal), [50, 5, 1], "it holds, on disk or not");
-    assert!(journal.commit(&entry("shop", 25)).is_err());
+    assert!(journal.commit(&[entry("shop", 25)]).is_err());
     journal.replace_file(disk);
-    journal.commit(&entry("shop", 25)).unwrap();
+    journal.commit(&[entry("shop", 25)]).unwrap();
     assert_eq!(journal.trouble(), None);
     assert_eq!(weights(&Journal::open(&path).unwrap()), [50, 5, 1, 25]);
 }

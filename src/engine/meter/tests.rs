@@ -37,6 +37,10 @@ impl Counters {
     }
 }
 
+fn reading(stable: Tally, canary: Tally) -> Reading {
+    Reading { sides: (stable, canary), ..Reading::default() }
+}
+
 fn fits(tally: &Tally, routing: Routing) {
     assert!(tally.errors <= tally.requests && tally.err_clients <= tally.requests, "{tally:?}");
     assert_eq!(tally.buckets.iter().sum::<u64>(), tally.requests);
@@ -57,7 +61,7 @@ proptest! {
         let (mut text, mut ticks) = (String::new(), Vec::new());
         write_header(&mut text, &header);
         let mut look = |meter: &mut Meter, stable: &Counters, canary: &Counters, now| {
-            let tick = meter.tick(&(stable.tally, canary.tally), START, HALF, routing);
+            let tick = meter.tick(&reading(stable.tally, canary.tally), START, HALF, routing);
             fits(&tick.stable, routing);
             fits(&tick.canary, routing);
             meter.close(&tick, now);
@@ -103,7 +107,7 @@ proptest! {
             counters.begin(3, false);
             counters.go_on();
             let weight = if half { HALF } else { Ratio::ONE };
-            let tick = meter.tick(&(counters.tally, Tally::default()), START, weight, Routing::Request);
+            let tick = meter.tick(&reading(counters.tally, Tally::default()), START, weight, Routing::Request);
             if let Some((t, other)) = before {
                 prop_assert!(tick.t > t || (tick.t == t && weight != other), "{} after {t}", tick.t);
             }
@@ -120,10 +124,36 @@ fn a_tick_is_named_after_the_second_it_began_in() {
     let mut tally = Tally::default();
     for second in 0..5 {
         (tally.requests, tally.buckets[0]) = (tally.requests + 1, tally.buckets[0] + 1);
-        let tick = meter.tick(&(tally, Tally::default()), START, HALF, Routing::Request);
+        let tick = meter.tick(&reading(tally, Tally::default()), START, HALF, Routing::Request);
         assert_eq!((tick.t, tick.stable.requests), (second, 1));
         // Timers are late, never early.
         meter.close(&tick, START + Duration::from_millis(second as u64 * 1000 + 1003));
     }
     assert_eq!(tally.buckets.len(), BUCKETS);
+}
+
+#[test]
+fn routes_are_counted_apart_and_nothing_of_them_is_lost() {
+    let route = |name: &str, stable, canary| RouteTally { route: name.to_owned(), stable, canary };
+    let mut meter = Meter::new(Reading { routes: vec![route("a", (5, 1), (0, 0))], ..Reading::default() }, START, None);
+    let mut sum = Vec::new();
+    // The error of "a" is seen before its request; "b" joins later.
+    for routes in [
+        vec![route("a", (5, 2), (1, 0))],
+        vec![route("a", (7, 2), (1, 1)), route("b", (3, 0), (0, 0))],
+        vec![route("a", (7, 2), (2, 1)), route("b", (4, 1), (1, 1))],
+    ] {
+        let tick = meter.tick(&Reading { routes, ..Reading::default() }, START, HALF, Routing::Request);
+        assert!(tick.routes.iter().all(|route| route.stable.1 <= route.stable.0 && route.canary.1 <= route.canary.0));
+        sum.extend(tick.routes.clone());
+        meter.close(&tick, START);
+    }
+    let total = |name: &str| {
+        let of = sum.iter().filter(|route| route.route == name);
+        of.fold(((0, 0), (0, 0)), |(s, c), route| {
+            ((s.0 + route.stable.0, s.1 + route.stable.1), (c.0 + route.canary.0, c.1 + route.canary.1))
+        })
+    };
+    assert_eq!(total("a"), ((2, 1), (2, 1)));
+    assert_eq!(total("b"), ((4, 1), (1, 1)));
 }

@@ -45,6 +45,23 @@ fn a_success_forgets_the_failures_before_it() {
 }
 
 #[test]
+fn an_ejected_endpoint_that_answers_a_request_for_want_of_others_is_well_again() {
+    let all = endpoints(2);
+    fail(&policy(), &all, 0, 3, secs(10));
+    pardon(&policy(), &all[0], secs(9), secs(11));
+    assert!(all[0].ejection.is_ejected(secs(11)), "that request is older than the ejection");
+    pardon(&policy(), &all[0], secs(11), secs(12));
+    assert!(!all[0].ejection.is_ejected(secs(12)));
+    assert_eq!(fail(&policy(), &all, 0, 1, secs(13)).map(|ejected| ejected.duration), Some(secs(20)), "on probation");
+}
+
+#[test]
+fn silence_ejects_at_once() {
+    let all = endpoints(2);
+    assert!(record(&policy(), &all, &all[0], Sign::Silent, secs(1)).is_some());
+}
+
+#[test]
 fn nothing_is_ejected_when_switched_off() {
     let all = endpoints(2);
     assert_eq!(fail(&OutlierPolicy { enabled: false, ..policy() }, &all, 0, 100, secs(1)), None);

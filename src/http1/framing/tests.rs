@@ -11,7 +11,8 @@ fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
 }
 
 fn request(fields: &[(&'static str, &'static str)]) -> Result<Framing, Http1Error> {
-    of_request(Version::HTTP_11, &headers(fields))
+    let headers = headers(fields);
+    of_request(Version::HTTP_11, &headers, Marks::of(&headers))
 }
 
 #[test]
@@ -36,13 +37,15 @@ fn a_coding_that_is_not_exactly_chunked_is_refused() {
     }
     let both = [("transfer-encoding", "chunked"), ("content-length", "5")];
     assert_eq!(request(&both), Err(Http1Error::TransferEncoding));
-    assert_eq!(of_request(Version::HTTP_10, &headers(&both[..1])), Err(Http1Error::TransferEncoding));
+    let coded = headers(&both[..1]);
+    assert_eq!(of_request(Version::HTTP_10, &coded, Marks::of(&coded)), Err(Http1Error::TransferEncoding));
 }
 
 #[test]
 fn a_response_without_fields_ends_with_its_connection() {
     let response = |method: &Method, status: u16, fields: &[(&'static str, &'static str)]| {
-        of_response(method, StatusCode::from_u16(status).unwrap(), Version::HTTP_11, &headers(fields))
+        let headers = headers(fields);
+        of_response(method, StatusCode::from_u16(status).unwrap(), Version::HTTP_11, (&headers, Marks::of(&headers)))
     };
     let length = [("content-length", "5")];
     assert_eq!(response(&Method::GET, 200, &[]), Ok(Framing::UntilClose));
@@ -55,9 +58,27 @@ fn a_response_without_fields_ends_with_its_connection() {
 }
 
 #[test]
+fn a_response_may_say_its_length_twice_if_it_says_the_same() {
+    let of = |fields: &[(&'static str, &'static str)]| {
+        let mut headers = headers(fields);
+        unite_lengths(&mut headers);
+        let framing = of_response(&Method::GET, StatusCode::OK, Version::HTTP_11, (&headers, Marks::of(&headers)));
+        (framing, headers.get_all(CONTENT_LENGTH).iter().count())
+    };
+    assert_eq!(of(&[("content-length", "5"), ("content-length", "5")]), (Ok(Framing::Length(5)), 1));
+    assert_eq!(of(&[("content-length", "5"), ("content-length", "6")]).0, Err(Http1Error::ContentLength));
+    assert_eq!(of(&[("content-length", "5"), ("content-length", "05")]).0, Err(Http1Error::ContentLength));
+    assert_eq!(of(&[]), (Ok(Framing::UntilClose), 0));
+}
+
+#[test]
 fn connections_are_kept_as_the_version_says_unless_told_otherwise() {
-    assert!(keeps_alive(Version::HTTP_11, &headers(&[])));
-    assert!(!keeps_alive(Version::HTTP_11, &headers(&[("connection", "x, Close")])));
-    assert!(!keeps_alive(Version::HTTP_10, &headers(&[])));
-    assert!(keeps_alive(Version::HTTP_10, &headers(&[("connection", "keep-alive")])));
+    let keeps_alive = |version, fields: &[(&'static str, &'static str)]| {
+        let headers = headers(fields);
+        keeps_alive(version, &headers, Marks::of(&headers))
+    };
+    assert!(keeps_alive(Version::HTTP_11, &[]));
+    assert!(!keeps_alive(Version::HTTP_11, &[("connection", "x, Close")]));
+    assert!(!keeps_alive(Version::HTTP_10, &[]));
+    assert!(keeps_alive(Version::HTTP_10, &[("connection", "keep-alive")]));
 }

@@ -43,6 +43,7 @@ fn what_two_readers_could_understand_differently_is_refused() {
         ("GET / HTTP/2.0\r\nhost: a\r\n\r\n", Http1Error::Version),
         ("GET  / HTTP/1.1\r\nhost: a\r\n\r\n", Http1Error::StartLine),
         ("G(T / HTTP/1.1\r\nhost: a\r\n\r\n", Http1Error::StartLine),
+        ("GET /a#b HTTP/1.1\r\nhost: a\r\n\r\n", Http1Error::StartLine),
     ] {
         assert_eq!(request(text).map(|head| head.map(|head| head.target)), Err(error), "{text:?}");
     }
@@ -69,6 +70,37 @@ fn a_response_head_is_taken_with_or_without_a_reason() {
     }
 }
 
+/// How another parser reads a request, once it is whole and no line ends without CR: its fields, or that it is none.
+fn read_otherwise(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+    let mut fields = [httparse::EMPTY_HEADER; 10];
+    let mut request = httparse::Request::new(&mut fields);
+    let Ok(httparse::Status::Complete(end)) = request.parse(bytes) else { return None };
+    let bare = |at: &usize| bytes[*at] == b'\n' && (*at == 0 || bytes[*at - 1] != b'\r');
+    if (0..end).any(|at| bare(&at)) || Uri::from_maybe_shared(Bytes::copy_from_slice(request.path?.as_bytes())).is_err()
+    {
+        return None;
+    }
+    Some(request.headers.iter().map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec())).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_spoilt_head_is_refused_by_one_parser_as_by_another(
+        at in 0..76usize, by in prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b' '), Just(b':'), Just(0x7f)], also in 0..76usize,
+    ) {
+        let mut bytes = b"POST /a/b?c=d HTTP/1.1\r\nHost: a.test\r\nx-y:\t z \r\nAccept:\r\nCookie: a=b\r\n\r\n".to_vec();
+        prop_assume!(at < bytes.len() && also < bytes.len());
+        bytes[at] = by;
+        bytes.swap(at, also);
+        let read = take_request(&mut BytesMut::from(&bytes[..]), LIMITS).ok().flatten().map(|head| {
+            head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect::<Vec<_>>()
+        });
+        prop_assert_eq!(read, read_otherwise(&bytes), "{:?}", String::from_utf8_lossy(&bytes));
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -92,9 +124,9 @@ proptest! {
         for (name, value) in &fields {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        let mut wire = BytesMut::new();
-        crate::http1::encode::request_head(&mut wire, &Method::GET, &path, &headers);
-        let head = take_request(&mut wire, LIMITS).unwrap().unwrap();
+        let mut wire = Vec::new();
+        crate::http1::encode::request_head(&mut wire, &Method::GET, &path, &headers, crate::http1::encode::Length::AsItSays);
+        let head = take_request(&mut BytesMut::from(&wire[..]), LIMITS).unwrap().unwrap();
         prop_assert_eq!(head.headers, headers);
         prop_assert_eq!(head.target.to_string(), path);
     }

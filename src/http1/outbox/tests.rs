@@ -35,6 +35,18 @@ fn an_empty_part_does_not_end_a_chunked_body() {
     assert_eq!(drain(&mut outbox, 9), b"1\r\na\r\n0\r\n\r\n");
 }
 
+#[test]
+fn an_outbox_that_never_gets_empty_does_not_grow() {
+    let mut outbox = Outbox::default();
+    outbox.small().extend_from_slice(&[0; 100]);
+    for _ in 0..1000 {
+        outbox.small().extend_from_slice(&[0; 1000]);
+        outbox.advance(1000);
+    }
+    assert!(!outbox.is_empty());
+    assert!(outbox.small().capacity() <= 4 * BATCH, "{} bytes", outbox.small().capacity());
+}
+
 proptest! {
     #[test]
     fn large_and_small_parts_keep_their_order(sizes in proptest::collection::vec(1usize..9000, 1..6), step in 1usize..5000) {

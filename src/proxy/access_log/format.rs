@@ -9,8 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use crate::clock::{Clock, SystemClock};
 use crate::log_template::{Field, FieldName, Operator, Part, Template};
 use crate::proxy::account::Account;
-use crate::proxy::exchange::Exchange;
+use crate::proxy::connection::Connection;
 use crate::proxy::forwarded::X_REQUEST_ID;
+use crate::snapshot::Listener;
 use crate::types::Timestamp;
 
 /// How lines look: compiled.
@@ -35,8 +36,8 @@ enum Style {
 #[derive(Debug)]
 pub(in crate::proxy) struct Entry {
     start: Timestamp,
-    method: Method,
-    uri: Uri,
+    /// Nothing where the head could not be read.
+    line: Option<(Method, Uri)>,
     version: Version,
     host: Option<HeaderValue>,
     request: Vec<Option<HeaderValue>>,
@@ -48,13 +49,18 @@ impl Entry {
     pub(in crate::proxy) fn begin<B>(format: &Format, request: &Request<B>) -> Self {
         Self {
             start: SystemClock.now(),
-            method: request.method().clone(),
-            uri: request.uri().clone(),
+            line: Some((request.method().clone(), request.uri().clone())),
             version: request.version(),
             host: request.headers().get(http::header::HOST).cloned(),
             request: pick(&format.0.request, request.headers()),
             response: Vec::new(),
         }
+    }
+
+    /// What a client sent over HTTP/1 that is no request.
+    pub(in crate::proxy) fn unread() -> Self {
+        let start = SystemClock.now();
+        Self { start, line: None, version: Version::HTTP_11, host: None, request: Vec::new(), response: Vec::new() }
     }
 
     /// Keeps what `format` wants of the response.
@@ -100,16 +106,16 @@ impl Format {
         Self(Rc::new(Compiled { style, parts, request, response }))
     }
 
-    /// Appends the line of `exchange`, which ended at `now`.
+    /// Appends the line of an exchange on `connection`, served by `listener`, that took so long.
     pub(in crate::proxy) fn render(
         &self,
         line: &mut Vec<u8>,
         entry: &Entry,
-        exchange: &Exchange,
+        (connection, listener): (&Connection, Option<&Listener>),
         account: &Account,
-        now: Duration,
+        took: Duration,
     ) {
-        let facts = Facts { format: self, entry, exchange, account, now };
+        let facts = Facts { format: self, entry, connection, listener, account, took };
         match self.0.style {
             Style::Text => {
                 for part in self.0.parts.iter().flat_map(|(_, parts)| parts) {
@@ -150,9 +156,10 @@ fn fields<'a>(all: impl Iterator<Item = &'a Field>) -> Vec<HeaderName> {
 struct Facts<'a> {
     format: &'a Format,
     entry: &'a Entry,
-    exchange: &'a Exchange,
+    connection: &'a Connection,
+    listener: Option<&'a Listener>,
     account: &'a Account,
-    now: Duration,
+    took: Duration,
 }
 
 impl Facts<'_> {
@@ -186,7 +193,7 @@ impl Facts<'_> {
     }
 
     fn operator(&self, operator: Operator) -> Option<String> {
-        let (account, connection) = (self.account, &self.exchange.connection);
+        let (account, connection) = (self.account, self.connection);
         let attempt = account.attempt.as_ref();
         match operator {
             Operator::StartTime => Some(self.entry.start.to_string()),
@@ -197,13 +204,13 @@ impl Facts<'_> {
             Operator::ResponseCodeDetails => account.fault.map(|fault| fault.message().to_owned()),
             Operator::BytesReceived => Some(account.received.to_string()),
             Operator::BytesSent => Some(account.sent.to_string()),
-            Operator::Duration => Some(self.now.saturating_sub(self.exchange.began).as_millis().to_string()),
+            Operator::Duration => Some(self.took.as_millis().to_string()),
             Operator::UpstreamDuration => account.upstream.map(|took| took.as_millis().to_string()),
             Operator::UpstreamHost => attempt.map(|to| to.endpoint.address.to_string()),
             Operator::Backend => attempt.map(|to| to.backend.name.to_string()),
             Operator::Side => attempt.and_then(|to| to.side).map(|side| side.to_string()),
             Operator::Route => account.route.as_ref().map(|route| route.name.to_string()),
-            Operator::Listener => Some(connection.listening.name.to_string()),
+            Operator::Listener => self.listener.map(|listener| listener.name.to_string()),
             Operator::Attempts => Some(attempt.map_or(0, |_| account.retries + 1).to_string()),
             Operator::Client => Some(connection.peer.ip().to_canonical().to_string()),
             Operator::ClientWithPort => Some(connection.peer.to_string()),
@@ -223,13 +230,13 @@ impl Facts<'_> {
     fn named(&self, name: &FieldName, names: &[HeaderName], values: &[Option<HeaderValue>]) -> Option<String> {
         let entry = self.entry;
         match name {
-            FieldName::Method => Some(entry.method.to_string()),
-            FieldName::Path => entry.uri.path_and_query().map(ToString::to_string),
-            FieldName::Authority => match entry.uri.authority() {
+            FieldName::Method => Some(entry.line.as_ref()?.0.to_string()),
+            FieldName::Path => entry.line.as_ref()?.1.path_and_query().map(ToString::to_string),
+            FieldName::Authority => match entry.line.as_ref().and_then(|(_, uri)| uri.authority()) {
                 Some(authority) => Some(authority.to_string()),
                 None => entry.host.as_ref().map(text_of),
             },
-            FieldName::Scheme => Some(self.exchange.connection.scheme().to_owned()),
+            FieldName::Scheme => Some(self.connection.scheme().to_owned()),
             FieldName::Field(name) => {
                 let place = names.iter().position(|known| known == name)?;
                 values.get(place)?.as_ref().map(text_of)

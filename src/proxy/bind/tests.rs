@@ -7,6 +7,8 @@ fn listener(address: &str) -> Listener {
     Listener {
         name: "web".parse().unwrap(),
         address: address.parse().unwrap(),
+        host: Default::default(),
+        public_port: None,
         tls: None,
         trusted_proxies: Arc::new([]),
         unrouted: Leaves::new(1).traffic(Default::default()),
@@ -17,7 +19,7 @@ fn listener(address: &str) -> Listener {
 fn port_zero_gives_every_worker_the_same_port() {
     let bound = bind([&listener("127.0.0.1:0")], 3).unwrap();
     assert_ne!(bound[0].address.port(), 0);
-    assert_eq!(bound[0].configured.port(), 0);
+    assert_eq!(bound[0].place.address.port(), 0);
     assert_eq!(bound[0].sockets.len(), 3);
     for socket in &bound[0].sockets {
         assert_eq!(socket.local_addr().unwrap(), bound[0].address);

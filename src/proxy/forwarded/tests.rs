@@ -20,8 +20,10 @@ fn client(peer: &str, xff: &[&str], trusted: &[&str]) -> Client {
 fn applied(trust: Trust, fields: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = headers(fields);
     let authority = HeaderValue::from_static("shop.example.com");
-    let origin = Origin { peer: "192.0.2.7:4711".parse().unwrap(), scheme: "https", authority: &authority };
-    apply(&mut headers, trust, &origin);
+    let peer = address_value("192.0.2.7".parse().unwrap());
+    let origin = Origin { peer: &peer, scheme: "https", authority: &authority };
+    let seen = Seen::of(&headers);
+    apply(&mut headers, seen, trust, &origin);
     headers
 }
 

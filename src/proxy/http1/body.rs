@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::conn::{Conn, Shared, Transport};
 use crate::http1::Http1Error;
 use crate::http1::body::Piece;
-use crate::http1::encode;
+use crate::http1::encode::{self, Length};
 
 /// A request's body. Reads no faster than it is polled, so the client is held back by whoever takes it.
 pub(crate) struct RequestBody(pub(super) Shared);
@@ -34,7 +34,8 @@ impl RequestBody {
     pub(crate) fn inform(&self, status: StatusCode, headers: &HeaderMap) {
         let conn = &mut *self.0.borrow_mut();
         if conn.knows_informational {
-            encode::response_head(conn.output.small(), Version::HTTP_11, status, headers);
+            let length = Length::AsItSays;
+            encode::response_head(conn.output.small(), Version::HTTP_11, status, headers, length, None);
         }
     }
 }

@@ -71,23 +71,79 @@ enum End {
     Linger,
 }
 
-/// Serves requests until the connection ends. Draining ends it after the present request; an idle one
-/// soon.
+/// Serves requests until the connection ends. Once weir leaves it ends after the next answer, which says so; once it drains,
+/// soon where it is idle.
 pub(crate) async fn serve<T, S>(transport: T, settings: Rc<Settings>, deadline: Deadline, service: S) -> io::Result<()>
 where
     T: Transport + 'static,
     S: Service,
 {
     let conn = share(transport);
-    while wait(&conn, settings.keep_alive, &deadline).await? {
+    let mut patience = settings.keep_alive;
+    while wait(&conn, patience, &deadline).await? {
         // In a box of its own: an idle connection does not keep the room that an exchange needs.
-        match Box::pin(exchange(&conn, &settings, &deadline, &service)).await? {
+        match Box::pin(burst(&conn, &settings, &deadline, &service)).await? {
             None => conn.borrow_mut().slim(),
             Some(End::Closed) => return Ok(()),
             Some(End::Linger) => return Box::pin(linger(&conn, &deadline)).await,
         }
+        patience = settings.keep_alive.saturating_sub(PAUSE);
     }
     Ok(())
+}
+
+/// Requests for as long as the next one comes soon after the answer to the last; how the connection ends, if it does.
+///
+/// Room for an exchange is kept from one to the next: a busy client does not cost an allocation for each request.
+async fn burst<S: Service>(
+    conn: &Shared,
+    settings: &Settings,
+    deadline: &Deadline,
+    service: &S,
+) -> io::Result<Option<End>> {
+    let pause = PAUSE.min(settings.keep_alive);
+    loop {
+        if let Some(end) = exchange(conn, settings, deadline, service).await? {
+            return Ok(Some(end));
+        }
+        match next(conn, pause, deadline).await? {
+            Next::Request => {}
+            Next::Nothing => return Ok(None),
+            Next::Closed => return Ok(Some(End::Closed)),
+        }
+    }
+}
+
+/// A client that says nothing for so long is idle.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What comes after an answer.
+#[derive(Clone, Copy)]
+enum Next {
+    /// The first bytes of a request.
+    Request,
+    /// Nothing soon; or weir drains, and [`wait`] knows what to do then.
+    Nothing,
+    /// The client has closed.
+    Closed,
+}
+
+/// Waits a little for the first bytes of a request.
+async fn next(conn: &Shared, pause: Duration, deadline: &Deadline) -> io::Result<Next> {
+    deadline.set(pause);
+    poll_fn(|cx| {
+        let conn = &mut *conn.borrow_mut();
+        if !conn.input.is_empty() {
+            return Poll::Ready(Ok(Next::Request));
+        }
+        match conn.poll_fill(cx)? {
+            Poll::Ready(0) => Poll::Ready(Ok(Next::Closed)),
+            Poll::Ready(_) => Poll::Ready(Ok(Next::Request)),
+            Poll::Pending if deadline.is_draining() => Poll::Ready(Ok(Next::Nothing)),
+            Poll::Pending => deadline.poll_passed(cx).map(|()| Ok(Next::Nothing)),
+        }
+    })
+    .await
 }
 
 /// Waits for the first bytes of a request; false when none will come: the client has closed, or its time is over.
@@ -133,7 +189,8 @@ async fn exchange<S: Service>(
             return Ok(Some(End::Linger));
         }
     };
-    let (method, version, wanted) = (head.method.clone(), head.version, keeps_alive(head.version, &head.headers));
+    let (method, version) = (head.method.clone(), head.version);
+    let wanted = keeps_alive(version, &head.headers, head.marks);
     let request = request(conn, head, framing);
     let answered = {
         // Pinned where it is made: it has some kilobytes, which are not to be moved for every request.
@@ -141,7 +198,7 @@ async fn exchange<S: Service>(
         answer(conn, service).await?
     };
     let Some(Answer { response, tunnel }) = answered else { return Ok(Some(End::Closed)) };
-    let keep = wanted && !deadline.is_draining() && body_is_nearly_over(conn);
+    let keep = wanted && !deadline.is_leaving() && body_is_nearly_over(conn);
     let whole = respond::write(conn, (&method, version), response, keep, deadline, settings.write).await?;
     if let Some(mut other) = tunnel {
         return respond::tunnel(conn, &mut *other).await.map(|()| Some(End::Closed));
@@ -177,17 +234,23 @@ async fn read_head(
     deadline.clear();
     let head = head?;
     Ok(head.and_then(|head| {
-        head.map(|head| of_request(head.version, &head.headers).map(|framing| (head, framing))).transpose()
+        let framed = |head: RequestHead| {
+            let framing = of_request(head.version, &head.headers, head.marks)?;
+            Ok((head, framing))
+        };
+        head.map(framed).transpose()
     }))
 }
 
 /// The request, with its body still on the wire.
 fn request(conn: &Shared, head: RequestHead, framing: Framing) -> Request<RequestBody> {
-    let RequestHead { method, target, version, headers } = head;
+    let RequestHead { method, target, version, headers, marks } = head;
     {
         let conn = &mut *conn.borrow_mut();
         conn.decoder = Decoder::new(framing);
-        let expects = headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let says_so =
+            || headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let expects = marks.expect && says_so();
         conn.knows_informational = version == Version::HTTP_11;
         conn.owes_continue = expects && version == Version::HTTP_11 && !conn.decoder.is_over();
     }

@@ -7,14 +7,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::conn::{Shared, Transport};
 use super::{Deadline, has_body};
-use crate::http1::encode;
+use crate::http1::encode::{self, Length};
 use crate::http1::outbox::{Delimited, Outbox};
 
 /// Writes an answer. Whether all of it was written as announced: if not, the connection must be broken off, so that the
@@ -22,14 +21,15 @@ use crate::http1::outbox::{Delimited, Outbox};
 pub(super) async fn write<B: Body<Data = Bytes>>(
     conn: &Shared,
     (method, version): (&Method, Version),
-    mut response: Response<B>,
+    response: Response<B>,
     keep: bool,
     deadline: &Deadline,
     patience: Duration,
 ) -> io::Result<bool> {
-    let delimited = delimit(method, version, &mut response);
-    announce(version, keep && delimited != Delimited::Close, &mut response);
-    encode::response_head(conn.borrow_mut().output.small(), version, response.status(), response.headers());
+    let (delimited, length) = delimit(method, version, &response);
+    let connection = connection(version, keep && delimited != Delimited::Close, response.status());
+    let (status, headers) = (response.status(), response.headers());
+    encode::response_head(conn.borrow_mut().output.small(), version, status, headers, length, connection);
     let body = std::pin::pin!(response.into_body());
     let mut writer = Writer::new(body, delimited);
     let written = poll_fn(|cx| {
@@ -52,10 +52,11 @@ pub(super) async fn write<B: Body<Data = Bytes>>(
 }
 
 /// Writes the answer to what is no request, and that the connection ends.
-pub(super) async fn refuse<B: Body<Data = Bytes>>(conn: &Shared, mut response: Response<B>) -> io::Result<()> {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    let delimited = delimit(&Method::GET, Version::HTTP_11, &mut response);
-    encode::response_head(conn.borrow_mut().output.small(), Version::HTTP_11, response.status(), response.headers());
+pub(super) async fn refuse<B: Body<Data = Bytes>>(conn: &Shared, response: Response<B>) -> io::Result<()> {
+    let version = Version::HTTP_11;
+    let (delimited, length) = delimit(&Method::GET, version, &response);
+    let (status, headers) = (response.status(), response.headers());
+    encode::response_head(conn.borrow_mut().output.small(), version, status, headers, length, Some("close"));
     let body = std::pin::pin!(response.into_body());
     let mut writer = Writer::new(body, delimited);
     poll_fn(|cx| writer.poll(conn, cx)).await.map(drop)
@@ -68,46 +69,27 @@ pub(super) async fn tunnel(conn: &Shared, other: &mut dyn Transport) -> io::Resu
     tokio::io::copy_bidirectional(&mut client, &mut other).await.map(drop)
 }
 
-/// Decides how the body is delimited, and writes the fields that say so.
-fn delimit<B: Body>(method: &Method, version: Version, response: &mut Response<B>) -> Delimited {
-    let (exact, status) = (response.body().size_hint().exact(), response.status());
-    let absent = !has_body(method, response);
-    let headers = response.headers_mut();
-    headers.remove(TRANSFER_ENCODING);
-    if absent {
-        if status.is_informational() || status == StatusCode::NO_CONTENT {
-            headers.remove(CONTENT_LENGTH);
-        }
-        return Delimited::Absent;
+/// Decides how the body is delimited, and what the head says of it.
+fn delimit<B: Body>(method: &Method, version: Version, response: &Response<B>) -> (Delimited, Length) {
+    if !has_body(method, response) {
+        let status = response.status();
+        let never = status.is_informational() || status == StatusCode::NO_CONTENT;
+        return (Delimited::Absent, if never { Length::Unsaid } else { Length::AsItSays });
     }
-    match exact {
-        Some(length) => {
-            headers.insert(CONTENT_LENGTH, encode::length_value(length));
-            Delimited::Length(length)
-        }
-        None if version == Version::HTTP_10 => {
-            headers.remove(CONTENT_LENGTH);
-            Delimited::Close
-        }
-        None => {
-            headers.remove(CONTENT_LENGTH);
-            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            Delimited::Chunked
-        }
+    match response.body().size_hint().exact() {
+        Some(length) => (Delimited::Length(length), Length::Bytes(length)),
+        None if version == Version::HTTP_10 => (Delimited::Close, Length::Unsaid),
+        None => (Delimited::Chunked, Length::Chunked),
     }
 }
 
-/// Writes the Connection field: only what differs from the version's default.
-fn announce<B>(version: Version, keep: bool, response: &mut Response<B>) {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return;
-    }
+/// What the Connection field says: only what differs from the version's default.
+fn connection(version: Version, keep: bool, status: StatusCode) -> Option<&'static str> {
     match (version, keep) {
-        (Version::HTTP_10, true) => {
-            drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("keep-alive")))
-        }
-        (_, false) => drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"))),
-        _ => {}
+        _ if status == StatusCode::SWITCHING_PROTOCOLS => None,
+        (Version::HTTP_10, true) => Some("keep-alive"),
+        (_, false) => Some("close"),
+        _ => None,
     }
 }
 

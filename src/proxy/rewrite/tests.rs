@@ -65,7 +65,7 @@ fn edits_set_then_add_then_remove() {
 
 fn to(redirect: Redirect) -> String {
     let uri: Uri = "/cart?id=1".parse().unwrap();
-    let here = Here { scheme: "http", authority: "shop.example.com:8080", port: 8000 };
+    let here = Here { scheme: "http", authority: "shop.example.com:8080", port: 8000, public_port: None };
     location(&redirect, here, Paths { uri: &uri, normalised: "/cart" }).unwrap().to_str().unwrap().to_owned()
 }
 

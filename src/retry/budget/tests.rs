@@ -15,7 +15,7 @@ const FIFTH: Ratio = Ratio::percent(20);
 
 #[test]
 fn the_first_requests_can_be_repeated() {
-    assert_eq!(withdraw(&RetryBudget::default(), 100, FIFTH, Duration::ZERO), 10);
+    assert_eq!(withdraw(&RetryBudget::default(), 1000, FIFTH, Duration::ZERO), 100);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_fifth_of_the_requests_and_ten_a_second_can_be_repeated() {
         deposit(&budget, 1);
         repeats += withdraw(&budget, 1, FIFTH, Duration::from_millis(millis));
     }
-    let expected = 60_000 / 5 + 600;
+    let expected = 60_000 / 5 + 600 + 90;
     assert!((expected - 20..=expected + 10).contains(&repeats), "{repeats} instead of {expected}");
 }
 
@@ -35,7 +35,7 @@ fn without_requests_there_are_ten_a_second() {
     let budget = RetryBudget::default();
     let repeats: u32 =
         (1..=1_000).map(|tick| withdraw(&budget, 5, Ratio::ZERO, Duration::from_millis(tick * 50))).sum();
-    assert!((495..=510).contains(&repeats), "{repeats} in 50 s");
+    assert!((570..=600).contains(&repeats), "{repeats} in 50 s, of which 100 were there at first");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn workers_together_take_no_more_than_there_is() {
         let workers = [(); 4].map(|()| scope.spawn(|| withdraw(&budget, 1_000, FIFTH, Duration::ZERO)));
         workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     });
-    assert_eq!(taken, 210);
+    assert_eq!(taken, 300);
 }
 
 proptest! {
@@ -95,7 +95,7 @@ proptest! {
             requests += deposits;
             repeats += withdraw(&budget, tries, ratio, Duration::from_millis(now));
         }
-        let most = f64::from(requests) * ratio.fraction() + PER_SECOND * (now as f64 / 1e3) + PER_SECOND;
+        let most = f64::from(requests) * ratio.fraction() + PER_SECOND * (now as f64 / 1e3 + WINDOW.as_secs_f64());
         prop_assert!(f64::from(repeats) <= most + 0.01, "{} of {}", repeats, most);
     }
 }

@@ -219,12 +219,131 @@ fn every_label_is_listed_once_and_is_snake_case() {
     let commands = commands.into_iter().map(|command| Reason::Command { command, by: String::new() });
     let mut labels: Vec<_> = convicted.chain(commands).map(|reason| reason.label()).collect();
     let failed = Reason::CheckFailed { check: name("slo"), detail: String::new() };
-    let plain = [Reason::Started, Reason::StepPassed, Reason::Healthy, failed, Reason::NoEvidence];
+    let plain = [Reason::Started, Reason::StepPassed, Reason::SteppedBack, Reason::Healthy, failed, Reason::NoEvidence];
     labels.extend(plain.iter().map(Reason::label));
-    labels.extend([Reason::AwaitingApproval.label(), Reason::StepsChanged.label()]);
+    labels.extend([Reason::AwaitingApproval.label(), Reason::StepsChanged.label(), Reason::Undone.label()]);
+    labels.push(Reason::HoldBackOver.label());
+    labels.push(Reason::CannotStart { detail: String::new() }.label());
     let mut listed = Reason::LABELS.to_vec();
     labels.sort_unstable();
     listed.sort_unstable();
     assert_eq!(labels, listed);
     assert!(labels.iter().all(|label| label.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+}
+
+#[test]
+fn a_canary_that_is_gone_is_aborted_whatever_the_evidence_says_and_only_while_it_is_open() {
+    let spec = spec(vec![plain(5), plain(50)]);
+    let open = started(&spec);
+    let reason = Reason::CannotStart { detail: "ErrImagePull".to_owned() };
+    let gone = step(&spec, &open, at(9), Input::Gone { reason: &reason });
+    assert_eq!((gone.state.phase, gone.state.weight, gone.reason), (Phase::Aborted, Ratio::ZERO, Some(reason)));
+    let promoted = command(&spec, &open, at(8), Command::Promote).state;
+    assert_eq!(step(&spec, &promoted, at(9), Input::Gone { reason: &Reason::Undone }).reason, None);
+}
+
+#[test]
+fn a_suspicious_canary_goes_back_to_a_small_step_where_that_is_asked_for() {
+    let suspicious = Report { hold: Some(crate::analysis::Hold::Suspicious), ..Report::default() };
+    let holding = spec(vec![plain(1), plain(5), plain(50)]);
+    let stepping = Spec { on_suspicion: OnSuspicion::StepBack, ..holding.clone() };
+    let mut state = start(&stepping, START).state;
+    (state.step, state.weight) = (2, Ratio::percent(50));
+    let input = Input::Tick { report: &suspicious, checks: &[] };
+    assert_eq!(step(&holding, &state, at(9), input).reason, None);
+    let back = step(&stepping, &state, at(9), input);
+    assert_eq!((back.reason, back.state.weight, back.state.step), (Some(Reason::SteppedBack), Ratio::percent(5), 1));
+    assert_eq!(back.state.step_started, at(9));
+    // From there it is no way back any more; and the way up asks for evidence as ever.
+    assert_eq!(step(&stepping, &back.state, at(10), input).reason, None);
+    assert_eq!(tick(&stepping, &back.state, at(11), Verdict::Pass).state.weight, Ratio::percent(50));
+    let large = Spec { on_suspicion: OnSuspicion::StepBack, ..spec(vec![plain(20), plain(50)]) };
+    assert_eq!(large.way_back(Ratio::percent(50)), Some(0));
+    assert_eq!(large.way_back(Ratio::percent(20)), None);
+}
+
+/// 5% and 50%, after which stable keeps 5% for a minute.
+fn held_back() -> Spec {
+    let hold_back = HoldBack { weight: Ratio::percent(5), time: Duration::from_secs(60) };
+    Spec { hold_back: Some(hold_back), ..spec(vec![plain(5), plain(50)]) }
+}
+
+/// The canary of `spec` has won at second 2.
+fn won(spec: &Spec) -> State {
+    let second = tick(spec, &started(spec), at(1), Verdict::Pass).state;
+    let won = tick(spec, &second, at(2), Verdict::Pass);
+    assert_eq!(won.reason, Some(Reason::Healthy));
+    won.state
+}
+
+#[test]
+fn stable_keeps_a_share_for_a_time_after_the_canary_has_won() {
+    let spec = held_back();
+    let state = won(&spec);
+    assert_eq!((state.phase, state.weight, state.ended), (Phase::HoldingBack, Ratio::percent(95), None));
+    assert_eq!(tick(&spec, &state, at(61), Verdict::Pass).reason, None, "not before the time is over");
+    // No further proof is needed, only that nothing speaks against it.
+    let last = tick(&spec, &state, at(62), Verdict::Inconclusive);
+    assert_eq!(last.reason, Some(Reason::HoldBackOver));
+    assert_eq!((last.state.phase, last.state.weight), (Phase::Promoted, Ratio::ONE));
+    let suspicious = Report { hold: Some(Hold::Suspicious), ..Report::default() };
+    let waits = step(&spec, &state, at(1000), Input::Tick { report: &suspicious, checks: &[] });
+    assert_eq!(waits.reason, None, "what is suspected is not promoted");
+}
+
+#[test]
+fn a_canary_that_turns_bad_while_stable_keeps_a_share_is_aborted() {
+    let spec = held_back();
+    let aborted = tick(&spec, &won(&spec), at(10), Verdict::Fail);
+    assert_eq!((aborted.state.phase, aborted.state.weight), (Phase::Aborted, Ratio::ZERO));
+    let failed = step(
+        &spec,
+        &won(&spec),
+        at(10),
+        Input::Tick { report: &report(Verdict::Inconclusive), checks: &[check(Verdict::Fail)] },
+    );
+    assert_eq!(failed.state.phase, Phase::Aborted);
+}
+
+#[test]
+fn a_hold_back_can_be_ended_paused_and_resumed_by_hand() {
+    let spec = held_back();
+    let state = won(&spec);
+    assert_eq!(command(&spec, &state, at(3), Command::Promote).state.phase, Phase::Promoted);
+    assert_eq!(command(&spec, &state, at(3), Command::Abort).state.phase, Phase::Aborted);
+    assert_eq!(permits(&state, Command::Resume), Err(Refusal::NotPaused));
+    let paused = command(&spec, &state, at(3), Command::Pause).state;
+    assert_eq!((paused.phase, paused.weight), (Phase::Paused, state.weight));
+    assert_eq!(tick(&spec, &paused, at(1000), Verdict::Pass).reason, None);
+    assert_eq!(reconcile(&spec, &paused, at(1000)).reason, None);
+    let resumed = command(&spec, &paused, at(1000), Command::Resume).state;
+    assert_eq!((resumed.phase, resumed.step_started), (Phase::HoldingBack, at(1000)));
+    // A weight that somebody set has proven nothing.
+    let set = command(&spec, &started(&spec), at(3), Command::SetWeight(state.weight)).state;
+    let resumed = command(&spec, &set, at(4), Command::Resume).state;
+    assert_eq!((resumed.phase, resumed.weight), (Phase::Progressing, Ratio::percent(50)));
+}
+
+#[test]
+fn an_approval_of_the_last_step_leads_to_the_hold_back() {
+    let spec = Spec { steps: vec![Step { pause: true, ..plain(50) }], ..held_back() };
+    let waiting = tick(&spec, &started(&spec), at(1), Verdict::Pass).state;
+    assert_eq!(waiting.pause, Some(Pause::Approval));
+    assert_eq!(command(&spec, &waiting, at(2), Command::Resume).state.phase, Phase::HoldingBack);
+}
+
+#[test]
+fn another_hold_back_in_the_configuration_never_raises_the_weight() {
+    let spec = held_back();
+    let state = won(&spec);
+    let with = |percent| {
+        let weight = Ratio::percent(percent);
+        Spec { hold_back: spec.hold_back.map(|hold_back| HoldBack { weight, ..hold_back }), ..spec.clone() }
+    };
+    assert_eq!(reconcile(&with(1), &state, at(9)).reason, None);
+    let fallen = reconcile(&with(20), &state, at(9)).state;
+    assert_eq!((fallen.phase, fallen.weight), (Phase::HoldingBack, Ratio::percent(80)));
+    let none = Spec { hold_back: None, ..spec.clone() };
+    assert_eq!(reconcile(&none, &state, at(9)).reason, None);
+    assert_eq!(tick(&none, &state, at(9), Verdict::Inconclusive).state.phase, Phase::Promoted, "it has won already");
 }

@@ -20,15 +20,21 @@ fn one_step() -> impl Strategy<Value = Step> {
     })
 }
 
+fn hold_back() -> impl Strategy<Value = HoldBack> {
+    (ratio(), 0..40u64).prop_map(|(weight, seconds)| HoldBack { weight, time: Duration::from_secs(seconds) })
+}
+
 /// Also such that the configuration refuses: falling weights, no steps, contradicting times.
 fn any_spec() -> impl Strategy<Value = Spec> {
     let rule = prop_oneof![Just(OnNoEvidence::Hold), Just(OnNoEvidence::Promote), Just(OnNoEvidence::Abort)];
-    (proptest::collection::vec(one_step(), 0..6), rule, any::<bool>()).prop_map(
-        |(mut steps, on_no_evidence, sorted)| {
+    let suspicion = prop_oneof![Just(OnSuspicion::Hold), Just(OnSuspicion::StepBack)];
+    let hold_back = proptest::option::of(hold_back());
+    (proptest::collection::vec(one_step(), 0..6), rule, suspicion, hold_back, any::<bool>()).prop_map(
+        |(mut steps, on_no_evidence, on_suspicion, hold_back, sorted)| {
             if sorted {
                 steps.sort_by_key(|step| step.weight);
             }
-            Spec { on_no_evidence, ..spec(steps) }
+            Spec { on_no_evidence, on_suspicion, hold_back, ..spec(steps) }
         },
     )
 }
@@ -37,7 +43,7 @@ fn any_spec() -> impl Strategy<Value = Spec> {
 enum Event {
     Tick(Verdict, Verdict, Option<Hold>, Vec<Verdict>),
     Command(Command),
-    Reconfigured(Vec<Step>),
+    Reconfigured(Vec<Step>, Option<HoldBack>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -54,7 +60,8 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => tick.prop_map(|(verdict, next, hold, checks)| Event::Tick(verdict, next, hold, checks)),
         3 => command.prop_map(Event::Command),
-        1 => proptest::collection::vec(one_step(), 0..6).prop_map(Event::Reconfigured),
+        1 => (proptest::collection::vec(one_step(), 0..6), proptest::option::of(hold_back()))
+            .prop_map(|(steps, hold_back)| Event::Reconfigured(steps, hold_back)),
     ]
 }
 
@@ -76,8 +83,9 @@ fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transiti
             assert_eq!(transition.reason.is_some(), permits(state, *command).is_ok());
             transition
         }
-        Event::Reconfigured(steps) => {
+        Event::Reconfigured(steps, hold_back) => {
             spec.steps.clone_from(steps);
+            spec.hold_back = *hold_back;
             let transition = reconcile(spec, state, now);
             assert_eq!(invariants(spec, state, &transition, None), Ok(()));
             let again = reconcile(spec, &transition.state, now);

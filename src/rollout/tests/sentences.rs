@@ -104,6 +104,33 @@ fn the_way_up_is_told_with_what_was_seen() {
 }
 
 #[test]
+fn a_hold_back_is_told_from_its_beginning_to_its_end() {
+    let hold_back = HoldBack { weight: Ratio::percent(5), time: Duration::from_secs(1800) };
+    let spec = Spec { hold_back: Some(hold_back), ..shop() };
+    let good = Report { canary: (1204, 0), stable: (98_000, 120), ..report(Verdict::Pass) };
+    let state = State { phase: Phase::HoldingBack, weight: Ratio::percent(95), ..standing(&spec, 3) };
+    let compared = "shop-v2 failed none of 1,204 requests, shop-v1 120 of 98,000 (0.1%)";
+    assert_eq!(
+        told(&spec, 50, Reason::Healthy, &state, &good),
+        format!("shop-v2 has won and gets 95%; shop-v1 keeps 5% for 30m, to return to at once; {compared}")
+    );
+    assert_eq!(
+        shown(&spec, &state, &good, &[], 600),
+        "at 95%: shop-v2 has won; shop-v1 keeps 5% for about 20 minutes more, to return to at once"
+    );
+    let promoted = State { phase: Phase::Promoted, weight: Ratio::ONE, ..state.clone() };
+    assert_eq!(
+        told(&spec, 95, Reason::HoldBackOver, &promoted, &good),
+        format!("promoted: shop-v2 gets all traffic, after 30m in which it had 95% and was still watched; {compared}")
+    );
+    let resumed = Reason::Command { command: Command::Resume, by: "alice".to_owned() };
+    assert_eq!(
+        told(&spec, 95, resumed, &state, &good),
+        "resumed by alice: shop-v2 goes on at 95%, and is watched for another 30m"
+    );
+}
+
+#[test]
 fn like_is_compared_with_like() {
     let (spec, names, bounds) = (shop(), names(), Bounds::default());
     let (stable, canary) =
@@ -148,11 +175,11 @@ fn the_present_says_what_is_awaited_and_for_how_long() {
     let few = Report { canary: (4, 0), eta: Some(Span::secs(890)), needed: Some(310), ..Report::default() };
     assert_eq!(
         held(Hold::MoreEvidence, few.clone()),
-        "at 5% (step 2 of 4): 4 canary responses, some 310 more needed; at this rate about 15 minutes to a decision"
+        "at 5% (step 2 of 4): 4 canary responses so far, some 310 more needed; at this rate about 15 minutes to a decision"
     );
     assert_eq!(
         held(Hold::NoCanaryTraffic, Report::default()),
-        "at 5% (step 2 of 4): shop-v2 gets no requests at the moment, so there is nothing to judge"
+        "at 5% (step 2 of 4): no request has come to shop yet, so there is nothing to judge"
     );
     assert_eq!(
         held(Hold::StableIll, Report { stable: (1000, 140), ..few.clone() }),
@@ -165,7 +192,7 @@ fn the_present_says_what_is_awaited_and_for_how_long() {
         held(Hold::Suspicious, suspicious),
         "at 5% (step 2 of 4): shop-v2 failed 3 of 40 requests (7.5%), shop-v1 2 of 760 (0.3%); there is some evidence \
          against it because of its errors (by chance in fewer than 1 in 20 releases), too little to abort; \
-         40 canary responses"
+         40 canary responses so far"
     );
 }
 
@@ -188,6 +215,78 @@ fn the_present_says_when_the_evidence_is_there_and_something_else_is_not() {
         shown(&spec, &state, &Report::default(), &[], 900),
         "at 5% (step 1 of 2): no canary response yet; atMost (15m) is over, and onNoEvidence is hold"
     );
+}
+
+#[test]
+fn little_traffic_is_told_from_none_and_from_silence() {
+    let (spec, names, bounds) = (shop(), names(), Bounds::default());
+    let state = standing(&spec, 1);
+    let silent = |stable: u64, canary: u64, needed| {
+        let tally = |requests| Tally { requests, ..NOTHING };
+        let (seen, requests) = ((tally(stable), tally(canary)), (stable, 0));
+        let hold = Some(Hold::NoCanaryTraffic);
+        let report = Report { hold, stable: requests, canary: (canary, 0), needed, ..Report::default() };
+        let scene = scene(&spec, &names, (&seen.0, &seen.1), &bounds);
+        (present(&scene, &state, &report, &[], at(600)), eta(&scene, &state, &report, &[], at(600)))
+    };
+    assert_eq!(
+        silent(0, 0, None).0,
+        "at 5% (step 2 of 4): no request has come to shop yet, so there is nothing to judge"
+    );
+    assert_eq!(
+        silent(200, 0, None),
+        (
+            "at 5% (step 2 of 4): no canary response yet; at this rate and 5% one comes about every 60 seconds"
+                .to_owned(),
+            None
+        )
+    );
+    assert_eq!(
+        silent(196, 4, Some(90)),
+        (
+            "at 5% (step 2 of 4): 4 canary responses so far, some 90 more needed; at this rate about 2 hours to a \
+             decision; one comes about every 60 seconds"
+                .to_owned(),
+            Some(Span::secs(5400))
+        )
+    );
+    // With so many requests the canary should have had some.
+    assert_eq!(
+        silent(100_000, 40, Some(90)),
+        (
+            "at 5% (step 2 of 4): shop-v2 gets no requests at the moment, so there is nothing to judge \
+             (40 canary responses so far)"
+                .to_owned(),
+            None
+        )
+    );
+}
+
+#[test]
+fn a_move_is_foreseen_only_where_traffic_and_time_alone_are_missing() {
+    let step = Step { at_least: Duration::from_secs(600), at_most: Some(Duration::from_secs(900)), ..plain(5) };
+    let holding = spec(vec![step, plain(50)]);
+    let (names, bounds) = (names(), Bounds::default());
+    let foreseen = |spec: &Spec, state: &State, report: &Report, checks: &[CheckResult], seconds| {
+        let eta = eta(&scene(spec, &names, (&NOTHING, &NOTHING), &bounds), state, report, checks, at(seconds));
+        eta.map(|eta| eta.0.as_secs())
+    };
+    let state = standing(&holding, 0);
+    let more = Report { hold: Some(Hold::MoreEvidence), eta: Some(Span::secs(60)), ..Report::default() };
+    assert_eq!(foreseen(&holding, &state, &more, &[], 10), Some(590), "not before the step's time");
+    assert_eq!(foreseen(&holding, &state, &more, &[], 590), Some(60));
+    assert_eq!(foreseen(&holding, &state, &report(Verdict::Pass), &[], 360), Some(240));
+    assert_eq!(foreseen(&holding, &state, &report(Verdict::Pass), &[check(Verdict::Inconclusive)], 360), None);
+    let ill = Report { hold: Some(Hold::StableIll), ..more.clone() };
+    assert_eq!(foreseen(&holding, &state, &ill, &[], 590), None, "frozen");
+    let aborting = Spec { on_no_evidence: OnNoEvidence::Abort, ..holding.clone() };
+    assert_eq!(foreseen(&aborting, &state, &ill, &[], 590), Some(310), "the end of its time is an end");
+    let far = Report { eta: Some(Span::secs(7200)), ..more.clone() };
+    assert_eq!(foreseen(&aborting, &state, &far, &[], 590), Some(310));
+    for phase in [Phase::Paused, Phase::Promoted, Phase::Aborted] {
+        let state = State { phase, ..state.clone() };
+        assert_eq!(foreseen(&holding, &state, &more, &[], 590), None, "{phase:?}");
+    }
 }
 
 #[test]

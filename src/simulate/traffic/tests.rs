@@ -36,8 +36,7 @@ fn poisson_numbers_have_their_mean_and_variance() {
 fn a_drawn_tick_adds_up() {
     let mut rng = fastrand::Rng::with_seed(3);
     let both = Behaviour { tail: 0.1, tail_ms: 500.0, burst: 3, ..Behaviour::failing(0.1) };
-    let world =
-        World { rate: 300.0, routes: 7, canary_absent: false, stable_absent: false, stable: both, canary: both };
+    let world = World { routes: 7, ..World::of(300.0, both, both) };
     for t in 0..50 {
         let tick = draw(&world, t, Ratio::percent(25), &Bounds::default(), &mut rng);
         for (tally, side) in [(&tick.stable, 0), (&tick.canary, 1)] {
@@ -48,4 +47,19 @@ fn a_drawn_tick_adds_up() {
             assert!(tally.errors <= tally.requests);
         }
     }
+}
+
+#[test]
+fn hypergeometric_numbers_have_their_mean_and_variance() {
+    let mut rng = fastrand::Rng::with_seed(4);
+    for (all, marked, drawn) in [(10, 3, 4), (100, 50, 10), (100, 5, 80), (1000, 20, 50)] {
+        let (mean, variance) = moments(|| hypergeometric(all, marked, drawn, &mut rng));
+        let share = marked as f64 / all as f64;
+        let expected = drawn as f64 * share;
+        let spread = expected * (1.0 - share) * (all - drawn) as f64 / (all - 1) as f64;
+        assert!((mean - expected).abs() < 5.0 * (spread / 20_000.0).sqrt(), "{all} {marked} {drawn}: {mean}");
+        assert!((variance / spread - 1.0).abs() < 0.1, "{all} {marked} {drawn}: {variance}");
+    }
+    assert_eq!((hypergeometric(9, 9, 4, &mut rng), hypergeometric(9, 0, 4, &mut rng)), (4, 0));
+    assert_eq!((hypergeometric(0, 0, 0, &mut rng), hypergeometric(9, 5, 9, &mut rng)), (0, 5));
 }

@@ -150,3 +150,16 @@ proptest! {
         prop_assert_eq!(counts, expected);
     }
 }
+
+#[test]
+fn whoever_stands_in_is_drawn_by_weight_from_those_that_can() {
+    let weights: Vec<Weight> = [95, 5, 10, 0].into_iter().map(|weight| Weight::new(weight).unwrap()).collect();
+    let split = WeightedSplit::new(&weights).unwrap();
+    let mut rng = fastrand::Rng::with_seed(1);
+    assert_eq!(split.stand_in(|_| false, &mut rng), None);
+    assert_eq!(split.stand_in(|index| index == 3, &mut rng), None, "it has no weight");
+    assert!((0..100).all(|_| split.stand_in(|index| index == 1, &mut rng) == Some(1)), "however small its weight is");
+    let mut seen = [0; 4];
+    (0..9_000).for_each(|_| seen[split.stand_in(|index| index != 0, &mut rng).unwrap()] += 1);
+    assert!((2_850..3_150).contains(&seen[1]) && seen[1] + seen[2] == 9_000, "{seen:?}");
+}

@@ -20,7 +20,7 @@ fn metrics() -> (Metrics, Arc<Leaves>, Arc<Current>) {
     let compiled = config::compile(&loaded, &leaves, &Resolved::new(), 1).unwrap();
     let current = Arc::new(Current::new(compiled.snapshot));
     let decisions = || Decisions::from([((name("shop"), "errors"), 1), ((name("shop"), "step_passed"), 2)]);
-    (Metrics::new(current.clone(), leaves.clone(), decisions), leaves, current)
+    (Metrics::new(current.clone(), leaves.clone(), decisions, || true), leaves, current)
 }
 
 fn traffic(leaves: &Leaves, listener: &str) -> Arc<crate::snapshot::Traffic> {

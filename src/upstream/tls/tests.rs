@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::PathBuf;
 
 use tokio::io::AsyncWriteExt;
 
@@ -23,6 +23,10 @@ async fn https(authority: &Authority, host: &str, ask: bool) -> std::net::Socket
         }
     })
     .await
+}
+
+fn pem((path, bytes): &(PathBuf, Vec<u8>)) -> Pem<'_> {
+    Pem { path, bytes }
 }
 
 #[test]
@@ -70,13 +74,36 @@ fn an_endpoint_that_asks_gets_our_certificate() {
         let authority = Authority::new();
         let address = https(&authority, "shop.test", true).await;
         authority.issue("weir", "weir.test");
-        let (certificate, key) = (authority.file("weir.pem"), authority.file("weir.key"));
-        let ca = authority.file("ca.pem");
-        let client = client_config(Some(&ca), Some((&certificate, &key)), Alpn::Any).unwrap();
+        let [ca, certificate, key] = ["ca.pem", "weir.pem", "weir.key"].map(|name| authority.read(name));
+        let client = client_config(Some(pem(&ca)), Some((pem(&certificate), pem(&key))), &[], Alpn::Any).unwrap();
         assert_eq!(Bench::over_tls(address, client, "shop.test").get_text("/").await.1, "shop.test 1");
 
         let nobody = Bench::over_tls(address, authority.client(Alpn::Any), "shop.test");
         assert!(nobody.get("/").await.is_err());
+    });
+}
+
+#[test]
+fn a_certificate_with_one_of_the_expected_names_will_do_whatever_the_server_name() {
+    run(async {
+        let authority = Authority::new();
+        let address = https(&authority, "shop.test", false).await;
+        let ca = authority.read("ca.pem");
+        let expecting = |names: &[SubjectName]| {
+            let client = client_config(Some(pem(&ca)), None, names, Alpn::Any).unwrap();
+            Bench::over_tls(address, client, "sni.test")
+        };
+        let host = |name: &'static str| SubjectName::Host(name.try_into().unwrap());
+        let uri = |uri: &str| SubjectName::Uri(uri.to_owned());
+        for names in [vec![host("other.test"), host("shop.test")], vec![uri("spiffe://shop.test/server")]] {
+            assert_eq!(expecting(&names).get_text("/").await, (200, "sni.test 0".to_owned()));
+        }
+        for names in [vec![host("sni.test")], vec![uri("spiffe://shop.test/serve")]] {
+            assert_eq!(expecting(&names).get("/").await.unwrap_err().fault, Fault::TlsFailed);
+        }
+        let stranger = Authority::new().read("ca.pem");
+        let distrusting = client_config(Some(pem(&stranger)), None, &[host("shop.test")], Alpn::Any).unwrap();
+        assert!(Bench::over_tls(address, distrusting, "shop.test").get("/").await.is_err());
     });
 }
 
@@ -87,19 +114,16 @@ fn errors_name_the_file_and_what_is_wrong_with_it() {
     authority.issue("two", "two.test");
     std::fs::write(authority.file("empty.pem"), "").unwrap();
     std::fs::write(authority.file("torn.pem"), "-----BEGIN CERTIFICATE-----\nMIIB").unwrap();
-    let of_ca = |name: &str| client_config(Some(&authority.file(name)), None, Alpn::Any).unwrap_err();
-    let of_pair =
-        |certificate: &Path, key: &Path| client_config(None, Some((certificate, key)), Alpn::Any).unwrap_err();
-    assert!(matches!(of_ca("missing.pem"), TlsError::Unreadable { path, .. } if path.ends_with("missing.pem")));
+    let of_ca = |name: &str| client_config(Some(pem(&authority.read(name))), None, &[], Alpn::Any).unwrap_err();
     assert!(matches!(of_ca("empty.pem"), TlsError::NoCertificate { .. }));
     assert!(matches!(of_ca("torn.pem"), TlsError::Unreadable { .. }));
     assert!(matches!(of_ca("one.key"), TlsError::NoCertificate { .. }), "a key where a certificate should be");
 
-    let ca = authority.file("ca.pem");
-    let mixed = client_config(Some(&ca), Some((&authority.file("one.pem"), &authority.file("two.key"))), Alpn::Any);
+    let [ca, one, key_of_two] = ["ca.pem", "one.pem", "two.key"].map(|name| authority.read(name));
+    let mixed = client_config(Some(pem(&ca)), Some((pem(&one), pem(&key_of_two))), &[], Alpn::Any);
     assert!(matches!(mixed.unwrap_err(), TlsError::BadIdentity { .. }));
     if machine_roots().is_ok() {
-        let error = of_pair(&authority.file("one.pem"), &authority.file("one.pem"));
+        let error = client_config(None, Some((pem(&one), pem(&one))), &[], Alpn::Any).unwrap_err();
         assert!(matches!(error, TlsError::Unreadable { path, .. } if path.ends_with("one.pem")));
     }
 }

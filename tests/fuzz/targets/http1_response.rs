@@ -15,7 +15,7 @@ fuzz_target!(|input: (bool, &[u8])| {
     let method = if is_head { Method::HEAD } else { Method::GET };
     let mut buffer = BytesMut::from(wire);
     while let Ok(Some(head)) = take_response(&mut buffer, LIMITS) {
-        let Ok(framing) = of_response(&method, head.status, head.version, &head.headers) else { return };
+        let Ok(framing) = of_response(&method, head.status, head.version, (&head.headers, head.marks)) else { return };
         let (mut decoder, mut length) = (Decoder::new(framing), 0);
         loop {
             match decoder.next(&mut buffer) {

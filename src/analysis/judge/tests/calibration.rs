@@ -21,8 +21,7 @@ fn count(verdict: Verdict, world: &World, weight: u32, policy: &Policy, seconds:
 }
 
 fn constant(rate: f64, stable: f64, canary: f64) -> World {
-    let (stable, canary) = (Behaviour::failing(stable), Behaviour::failing(canary));
-    World { rate, routes: 0, canary_absent: false, stable_absent: false, stable, canary }
+    World::of(rate, Behaviour::failing(stable), Behaviour::failing(canary))
 }
 
 /// The most wrong runs of `runs` that a true probability of `p` explains (3.5 standard deviations).

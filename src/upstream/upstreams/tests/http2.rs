@@ -461,7 +461,7 @@ fn a_failed_connection_fails_all_who_waited_for_it() {
         let (first, second) = tokio::join!(bench.get("/"), bench.get("/"));
         for error in [first.unwrap_err(), second.unwrap_err()] {
             assert_eq!((error.fault, error.sent), (Fault::ConnectRefused, Sent::Nothing));
-            assert!(error.request.is_some());
+            assert!(error.body.is_some());
         }
     });
 }

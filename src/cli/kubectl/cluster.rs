@@ -1,0 +1,106 @@
+//! Asks the API server.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures_util::{Stream, TryStreamExt};
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{Api, ListParams, ObjectMeta, PostParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Config, ResourceExt};
+use tokio::time::{Instant, sleep};
+
+use crate::kubernetes::release::command::CommandStatus;
+use crate::kubernetes::release::{CanaryRelease, CanaryReleaseCommand, CanaryReleaseCommandSpec};
+
+/// One namespace of a cluster.
+pub(super) struct Cluster {
+    client: Client,
+    namespace: String,
+}
+
+impl Cluster {
+    /// As kubectl finds it.
+    pub(super) async fn open(
+        kubeconfig: Option<&Path>,
+        context: Option<String>,
+        namespace: Option<String>,
+    ) -> anyhow::Result<Self> {
+        let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+        let config = match kubeconfig {
+            Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await,
+            None => Config::from_kubeconfig(&options).await,
+        };
+        let config = config.context("no cluster is configured")?;
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        Ok(Self { client: Client::try_from(config)?, namespace })
+    }
+
+    /// That there is no release here.
+    pub(super) fn none(&self) -> String {
+        format!("there is no CanaryRelease in the namespace {}: look elsewhere with -n", self.namespace)
+    }
+
+    pub(super) async fn releases(&self) -> anyhow::Result<Vec<CanaryRelease>> {
+        Ok(self.api().list(&ListParams::default()).await.map_err(said)?.items)
+    }
+
+    pub(super) async fn release(&self, name: &str) -> anyhow::Result<CanaryRelease> {
+        self.api().get(name).await.map_err(said)
+    }
+
+    /// Every change from now on.
+    pub(super) fn follow(&self, name: Option<&str>) -> impl Stream<Item = anyhow::Result<CanaryRelease>> + use<> {
+        let config = watcher::Config::default();
+        let config = match name {
+            Some(name) => config.fields(&format!("metadata.name={name}")),
+            None => config,
+        };
+        watcher(self.api(), config).default_backoff().applied_objects().map_err(anyhow::Error::from)
+    }
+
+    /// Who asks, as the API server knows them.
+    pub(super) async fn user(&self) -> anyhow::Result<String> {
+        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await.map_err(said)?;
+        let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
+        user.context("the API server does not say who you are")
+    }
+
+    /// Hands in a command and waits for the answer.
+    pub(super) async fn command(&self, spec: CanaryReleaseCommandSpec) -> anyhow::Result<CommandStatus> {
+        let commands: Api<CanaryReleaseCommand> = Api::namespaced(self.client.clone(), &self.namespace);
+        let generate_name = Some(format!("{}-", spec.release));
+        let metadata = ObjectMeta { generate_name, ..ObjectMeta::default() };
+        let command = CanaryReleaseCommand { metadata, spec, status: None };
+        let made = commands.create(&PostParams::default(), &command).await.map_err(said)?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let status = commands.get(&made.name_any()).await.map_err(said)?.status.unwrap_or_default();
+            if status.outcome.is_some() {
+                return Ok(status);
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+        bail!("no weir has answered yet: the command {} waits to be carried out", made.name_any())
+    }
+
+    fn api(&self) -> Api<CanaryRelease> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+/// The API server's own words, which say what is wrong.
+fn said(error: kube::Error) -> anyhow::Error {
+    match error {
+        kube::Error::Api(status) => anyhow::anyhow!("{}", status.message),
+        other => other.into(),
+    }
+}
+
+/// A new leader may have to be found first.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);

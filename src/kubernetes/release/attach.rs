@@ -1,0 +1,183 @@
+//! Releases into the configuration: a route that names a Service with a `CanaryRelease` gets the release as its target,
+//! without being edited. Pure.
+//!
+//! For each such Service and port there is a release of the configuration that follows the one of the `CanaryRelease` (or of
+//! its group), so all of them move together.
+
+mod sides;
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use self::sides::Sides;
+use super::crd::{CanaryRelease, Override};
+use super::{leader, name_of, part};
+use crate::config::schema::{self, Backend, File, Release, Route, Step};
+use crate::kubernetes::world::{Key, World};
+use crate::types::Name;
+
+/// Puts the releases of `world` into `file`, whose backends are those of Services: `namespace/service/port`. Which releases
+/// have a route to them. Of those that `is_bad` says cannot be compiled, stable alone is served.
+pub fn attach(world: &World, file: &mut File, is_bad: &dyn Fn(&Key) -> bool) -> BTreeSet<Key> {
+    let mut ours = BTreeSet::new();
+    for (key, release) in world.canary_releases.iter() {
+        let judged = !is_bad(&leader(world, key));
+        let has_route = Attaching { world, file: &mut *file, key, release, judged }.all();
+        if has_route && judged {
+            ours.insert(key.clone());
+        }
+    }
+    ours
+}
+
+/// One release on its way into the configuration.
+struct Attaching<'a> {
+    world: &'a World,
+    file: &'a mut File,
+    key: &'a Key,
+    release: &'a CanaryRelease,
+    /// Whether the canary gets its share; without a judge it gets nothing.
+    judged: bool,
+}
+
+impl Attaching<'_> {
+    /// Every Service that belongs to the release; whether there is one.
+    fn all(&mut self) -> bool {
+        let mut any = false;
+        let backends: Vec<(Name, String)> =
+            self.file.backends.keys().filter_map(|name| self.service_of(name)).collect();
+        for (name, service) in backends {
+            let Some(sides) = Sides::of(self.world, self.key, self.release, &service) else { continue };
+            self.one(&name, &sides);
+            any = true;
+        }
+        any
+    }
+
+    /// The backend of a Service in the release's namespace, with the Service's name.
+    fn service_of(&self, backend: &Name) -> Option<(Name, String)> {
+        let mut parts = backend.as_str().split('/');
+        let (namespace, service, port) = (parts.next()?, parts.next()?, parts.next()?);
+        let whole = parts.next().is_none() && port.parse::<u16>().is_ok() && namespace == self.key.namespace;
+        whole.then(|| (backend.clone(), service.to_owned()))
+    }
+
+    /// The backend `name` of a Service that belongs to the release.
+    fn one(&mut self, name: &Name, sides: &Sides) {
+        let Some(whole) = self.file.backends.get(name).cloned() else { return };
+        let port = name.as_str().rsplit('/').next().and_then(|port| port.parse().ok()).unwrap_or_default();
+        let (stable, canary) = sides.split(self.world, &whole, port);
+        let keeps_all = !self.judged && stable.endpoints.is_empty();
+        if let Some(backend) = self.file.backends.get_mut(name).filter(|_| !keeps_all) {
+            backend.endpoints.clone_from(&stable.endpoints);
+        }
+        let Some(versions) = sides.versions.as_ref().filter(|_| self.judged) else { return };
+        let (Some(stable_name), Some(canary_name), Some(leading)) =
+            (join(name, &versions.0), join(name, &versions.1), name_of(&leader(self.world, self.key)))
+        else {
+            return;
+        };
+        self.lead(&leading, sides, (&stable, &canary));
+        self.file.backends.insert(stable_name.clone(), stable);
+        self.file.backends.insert(canary_name.clone(), canary);
+        let following = Release { follows: Some(leading), ..between(stable_name, canary_name) };
+        self.file.releases.insert(name.clone(), following);
+        for route in self.file.routes.iter_mut().filter(|route| sends_all_to(route, name)) {
+            (route.backend, route.backends, route.release) = (None, None, Some(name.clone()));
+        }
+    }
+
+    /// The release that the others follow: no route leads to it.
+    fn lead(&mut self, leading: &Name, sides: &Sides, (stable, canary): (&Backend, &Backend)) {
+        let Some(versions) = &sides.versions else { return };
+        if self.file.releases.contains_key(leading) {
+            return;
+        }
+        let leader = leader(self.world, self.key);
+        let Some(release) = self.world.canary_releases.at(&leader) else { return };
+        let (Some(stable_name), Some(canary_name)) = (join(leading, &versions.0), join(leading, &versions.1)) else {
+            return;
+        };
+        let written = between(stable_name.clone(), canary_name.clone());
+        self.file.releases.insert(leading.clone(), self.rules(release, written));
+        self.file.backends.insert(stable_name, stable.clone());
+        self.file.backends.insert(canary_name, canary.clone());
+    }
+
+    /// What `written` is judged by, and which rollout it is.
+    fn rules(&self, release: &CanaryRelease, written: Release) -> Release {
+        let spec = &release.spec;
+        Release {
+            revision: Some(rollout(self.world, self.key)),
+            steps: spec.steps.as_ref().map(|steps| steps.iter().cloned().map(Step::Full).collect()),
+            hold_back: spec.hold_back,
+            affinity: spec.affinity.as_ref().and_then(Into::into),
+            overrides: spec.overrides.iter().map(|one| self.tester(one)).collect(),
+            analysis: spec.analysis.clone().unwrap_or_default(),
+            checks: spec.checks.clone(),
+            ..written
+        }
+    }
+
+    fn tester(&self, written: &Override) -> schema::Override {
+        let secret = |wanted: &super::crd::SecretKey| {
+            let secret = self.world.testers.get(&self.key.namespace, &wanted.name)?;
+            String::from_utf8(secret.data.as_ref()?.get(&wanted.key)?.0.clone()).ok()
+        };
+        let value = written.value_from.as_ref().map(|wanted| secret(wanted).unwrap_or_default().trim().to_owned());
+        // A secret that is not there (yet) lets nobody choose.
+        let nobody = value.as_ref().is_some_and(|value| value.len() < MIN_SECRET);
+        schema::Override {
+            to: written.to,
+            header: written.header.clone(),
+            cookie: written.cookie.clone(),
+            value: value.filter(|_| !nobody),
+            value_file: None,
+            from: if nobody { vec![NOBODY] } else { written.from.clone() },
+        }
+    }
+}
+
+/// Which rollout the release at `key` (or its group) is in: what begins a new one, in one text.
+fn rollout(world: &World, key: &Key) -> String {
+    let members = super::members(world, key);
+    members.into_iter().map(|(_, release)| part(release)).collect::<Vec<_>>().join("+")
+}
+
+fn between(stable: Name, canary: Name) -> Release {
+    Release {
+        stable,
+        canary,
+        follows: None,
+        revision: None,
+        steps: None,
+        hold_back: None,
+        affinity: None,
+        overrides: Vec::new(),
+        analysis: schema::Analysis::default(),
+        checks: Vec::new(),
+    }
+}
+
+/// Whether all that `route` takes goes to the backend `name`.
+fn sends_all_to(route: &Route, name: &Name) -> bool {
+    let one_of_many = |backends: &Vec<schema::WeightedBackend>| match backends.as_slice() {
+        [one] => one.name == *name && one.weight.value() > 0 && one.filters == Default::default(),
+        _ => false,
+    };
+    route.backend.as_ref() == Some(name) || route.backends.as_ref().is_some_and(one_of_many)
+}
+
+fn join(name: &Name, version: &str) -> Option<Name> {
+    format!("{name}/{version}").parse().ok()
+}
+
+/// As the configuration asks of a tester's secret.
+const MIN_SECRET: usize = 16;
+
+/// An address that no client has.
+const NOBODY: IpNet = IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(0, 0, 0, 0), 32));
+
+#[cfg(test)]
+mod tests;

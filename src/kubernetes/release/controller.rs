@@ -1,0 +1,336 @@
+//! What the replica that leads does for releases: writes the status, holds and restores Deployments, carries out commands.
+//! Every other replica goes by the status, and writes there only what it cut itself and whoever leads did not hear.
+
+mod act;
+mod commands;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use kube::runtime::events::Recorder;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::book::{self, Book};
+use super::crd::CanaryRelease;
+use super::report::Known;
+use super::revision::{Plan, Workload, plan};
+use super::status::CanaryReleaseStatus;
+use super::{decided, is_present, last_decision, leader, name_of, owned};
+use crate::clock::Clock;
+use crate::engine::{Control, JournalEntry, Ledger, ReleaseStatus};
+use crate::kubernetes::gateway::conditions::Refused;
+use crate::kubernetes::lease::Leadership;
+use crate::kubernetes::world::{Key, World};
+use crate::rollout::{Input, OnNoEvidence, OnSuspicion, Phase, Reason, Scene, Spec, decision, step};
+use crate::stats::{Bounds, Tally};
+use crate::types::{Name, Timestamp};
+
+/// The cluster, and which of its releases are this weir's: those with a route to them.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The objects.
+    pub world: World,
+    /// The releases.
+    pub ours: BTreeSet<Key>,
+    /// Releases that cannot be compiled, and why.
+    pub refused: BTreeMap<Key, Refused>,
+}
+
+/// Follows the releases of the cluster, and leads them when this replica leads.
+pub struct Controller {
+    client: Client,
+    control: Control,
+    book: Arc<Book>,
+    leadership: Arc<Leadership>,
+    clock: Arc<dyn Clock>,
+    recorder: Recorder,
+    /// What was written here, until the watch shows it.
+    written: BTreeMap<Key, CanaryRelease>,
+    /// When the evidence in a status was written last.
+    evidence: BTreeMap<Key, Instant>,
+    /// The last decision that the engine was told.
+    adopted: BTreeMap<Name, JournalEntry>,
+    /// Commands that have been carried out here, by uid, until they are gone.
+    answered: BTreeSet<String>,
+}
+
+impl std::fmt::Debug for Controller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Controller").field("leadership", &self.leadership).finish_non_exhaustive()
+    }
+}
+
+impl Controller {
+    /// For the engine behind `control`, whose ledger is `book`. `me` is this replica's name in events.
+    pub fn new(
+        client: Client,
+        control: Control,
+        book: Arc<Book>,
+        leadership: Arc<Leadership>,
+        clock: Arc<dyn Clock>,
+        me: String,
+    ) -> Self {
+        let recorder = Recorder::new(
+            client.clone(),
+            kube::runtime::events::Reporter { controller: "weir".into(), instance: Some(me) },
+        );
+        let (written, evidence, adopted, answered) = Default::default();
+        Self { client, control, book, leadership, clock, recorder, written, evidence, adopted, answered }
+    }
+
+    /// Follows `views` until `stop`.
+    pub async fn run(mut self, mut views: watch::Receiver<View>, stop: CancellationToken) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let book = self.book.clone();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = views.changed() => if changed.is_err() { break },
+                () = book.rung.notified() => {}
+                _ = second.tick() => {}
+            }
+            let view = views.borrow_and_update().clone();
+            self.look(view).await;
+        }
+    }
+
+    /// Tells the engine what is decided in `world`. To be called before listeners open.
+    pub async fn adopt(&mut self, world: &World) {
+        for (key, release) in world.canary_releases.iter() {
+            let last = release.status.as_ref().and_then(CanaryReleaseStatus::last);
+            if let (Some(name), Some(last)) = (name_of(key), last)
+                && self.adopted.get(&name) != Some(last)
+            {
+                self.control.adopt(last.clone()).await;
+                self.adopted.insert(name, last.clone());
+            }
+        }
+    }
+
+    async fn look(&mut self, View { mut world, ours, refused }: View) {
+        self.overlay(&mut world);
+        self.adopt(&world).await;
+        // What leaves the configuration the engine forgets: it is told again when that comes back.
+        self.adopted.retain(|name, _| ours.iter().any(|key| name_of(key).as_ref() == Some(name)));
+        if !self.leadership.leads() {
+            self.book.withdraw();
+            self.settle(&world);
+            return self.insist(&world).await;
+        }
+        let known: BTreeSet<Key> = ours.iter().chain(refused.keys()).cloned().collect();
+        self.commands(&world, &known).await;
+        // Whoever leads lets a deleted one go, even when nothing leads to it any more.
+        let deleted = world.canary_releases.iter().filter(|(_, release)| release.metadata.deletion_timestamp.is_some());
+        let keys: BTreeSet<Key> = deleted.map(|(key, _)| key.clone()).chain(known).collect();
+        for key in keys {
+            match timeout(PATIENCE, self.lead(&mut world, &key, refused.get(&key))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if is_conflict(&error) => self.forget(&key),
+                Ok(Err(error)) => tracing::warn!(release = %key, "not done, tried again: {error}"),
+                Err(_) => tracing::warn!(release = %key, "the API server does not answer, tried again"),
+            }
+        }
+    }
+
+    /// Forgets what whoever leads has written, and what time has overtaken.
+    fn settle(&self, world: &World) {
+        for (key, release) in world.canary_releases.iter() {
+            let kept = release.status.as_ref().map_or(&[][..], |status| &status.decisions);
+            if let Some(name) = name_of(key) {
+                let waiting = self.book.waiting(&name);
+                if book::merged(kept, &waiting).is_none() {
+                    self.book.written(&name, &waiting);
+                }
+            }
+        }
+    }
+
+    /// Writes down which canaries were cut here, where whoever leads has not done so for a while: nobody may lead, or hear it.
+    async fn insist(&mut self, world: &World) {
+        let now = self.clock.now();
+        for (key, release) in world.canary_releases.iter() {
+            let Some(waiting) = name_of(key).map(|name| self.book.waiting(&name)) else { continue };
+            let overdue = waiting.noted.first().is_some_and(|first| now.since(first.time) >= UNHEARD);
+            let before = release.status.clone().unwrap_or_default();
+            let Some(decisions) = book::merged(&before.decisions, &waiting).filter(|_| overdue) else { continue };
+            let status = CanaryReleaseStatus { decisions, ..before };
+            match timeout(PATIENCE, self.write(key, release, status)).await {
+                Ok(Ok(written)) => {
+                    self.announce(release, &written).await;
+                    self.written.insert(key.clone(), written);
+                }
+                Ok(Err(error)) if is_conflict(&error) => self.forget(key),
+                failed => tracing::warn!(release = %key, "the canary is cut here alone; it is told again: {failed:?}"),
+            }
+        }
+    }
+
+    /// Puts what was written here over what the watch has not shown yet.
+    fn overlay(&mut self, world: &mut World) {
+        let version = |release: &CanaryRelease| release.metadata.resource_version.as_ref()?.parse::<u64>().ok();
+        self.written.retain(|key, ours| match world.canary_releases.at(key) {
+            Some(theirs) => version(theirs) < version(ours),
+            None => false,
+        });
+        for ours in self.written.values() {
+            world.canary_releases.put(ours.clone());
+        }
+    }
+
+    /// Somebody else wrote it: the watch tells what.
+    fn forget(&mut self, key: &Key) {
+        self.written.remove(key);
+    }
+
+    /// Brings one release on; one that is `refused` is told so, and left where it is.
+    async fn lead(&mut self, world: &mut World, key: &Key, refused: Option<&Refused>) -> Result<(), kube::Error> {
+        let Some(release) = world.canary_releases.at(key).cloned() else { return Ok(()) };
+        if release.metadata.deletion_timestamp.is_some() {
+            return self.let_go(world, key, &release).await;
+        }
+        if self.sign(key, &release).await? {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        if refused.is_some() {
+            return self.tell(world, key, &release, Present { refused, ..Present::at(now) }).await;
+        }
+        let deployment = release.spec.target_ref.as_ref();
+        let deployment = deployment.and_then(|target| world.deployments.get(&key.namespace, &target.name)).cloned();
+        let owned = deployment.as_ref().map(|deployment| owned(world, &key.namespace, deployment));
+        let plan = deployment.as_ref().zip(owned.as_ref()).map(|(deployment, (replica_sets, pods))| {
+            let known = release.status.as_ref().and_then(|status| status.revisions.as_ref());
+            plan(Workload { deployment, replica_sets, pods }, known, decided(world, key), now)
+        });
+        self.tell(world, key, &release, Present { plan: plan.as_ref(), ..Present::at(now) }).await?;
+        if let (Some(plan), Some(deployment), Some((sets, _))) = (plan, deployment, owned) {
+            self.act(world, key, &plan, &deployment, &sets).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the status where it says something new; what was decided is in it before anything is done.
+    async fn tell(
+        &mut self,
+        world: &mut World,
+        key: &Key,
+        release: &CanaryRelease,
+        Present { plan, refused, now }: Present<'_>,
+    ) -> Result<(), kube::Error> {
+        let Some(name) = name_of(key) else { return Ok(()) };
+        let waiting = self.book.waiting(&name);
+        let kept = release.status.as_ref().map_or(&[][..], |status| &status.decisions);
+        let mut decisions = book::merged(kept, &waiting).unwrap_or_else(|| kept.to_vec());
+        if let Some(end) = gone(release, plan, last_decision(world, key), decisions.last(), now) {
+            if end.release == name {
+                decisions.push(end);
+            } else {
+                // Of a group: whoever leads it ends with this one.
+                self.book.note(&end);
+            }
+        }
+        let live = self.live(world, key);
+        let latest = if leader(world, key) == *key { decisions.last() } else { last_decision(world, key) };
+        let last = latest.filter(|latest| is_present(world, key, latest)).cloned();
+        let status = Known { release, plan, refused, decisions, last, live: live.as_ref(), now }.status();
+        if self.is_news(key, release.status.as_ref(), &status) {
+            let written = self.write(key, release, status).await?;
+            self.announce(release, &written).await;
+            world.canary_releases.put(written.clone());
+            self.written.insert(key.clone(), written);
+            self.evidence.insert(key.clone(), Instant::now());
+        }
+        self.book.written(&name, &waiting);
+        self.adopt(world).await;
+        Ok(())
+    }
+
+    /// What the engine says of the release, or of the one that leads its group.
+    fn live(&self, world: &World, key: &Key) -> Option<ReleaseStatus> {
+        let name = name_of(&leader(world, key))?;
+        self.control.status().into_iter().find(|status| status.name == name)
+    }
+
+    /// Evidence alone is written every few seconds; all else at once.
+    fn is_news(&self, key: &Key, before: Option<&CanaryReleaseStatus>, now: &CanaryReleaseStatus) -> bool {
+        let Some(before) = before else { return true };
+        let essence = |status: &CanaryReleaseStatus| {
+            let reasons: Vec<_> =
+                status.conditions.iter().map(|one| (one.status.clone(), one.reason.clone())).collect();
+            (status.decisions.last().cloned(), status.revisions.clone(), reasons, status.observed_generation)
+        };
+        let recent = self.evidence.get(key).is_some_and(|at| at.elapsed() < BETWEEN_EVIDENCE);
+        essence(before) != essence(now) || (before != now && !recent)
+    }
+}
+
+/// A release at a moment.
+struct Present<'a> {
+    /// With `targetRef`, while there is the Deployment.
+    plan: Option<&'a Plan>,
+    /// Why it cannot be compiled, if it cannot.
+    refused: Option<&'a Refused>,
+    now: Timestamp,
+}
+
+impl Present<'_> {
+    fn at(now: Timestamp) -> Self {
+        Self { plan: None, refused: None, now }
+    }
+}
+
+/// The end of an open rollout whose canary is gone: undone by whoever deploys it, or not started in time.
+fn gone(
+    release: &CanaryRelease,
+    plan: Option<&Plan>,
+    last: Option<&JournalEntry>,
+    latest: Option<&JournalEntry>,
+    now: Timestamp,
+) -> Option<JournalEntry> {
+    let (plan, last) = (plan?, last?);
+    // A decision that is being written with this one comes first.
+    let last = latest.filter(|latest| latest.state.rollout == last.state.rollout).unwrap_or(last);
+    let late = |plan: &Plan| {
+        let canary = plan.revisions.as_ref()?.canary.as_ref()?;
+        let detail = plan.trouble.as_ref()?.to_string();
+        (now.since(canary.since) >= release.spec.start_deadline()).then_some(Reason::CannotStart { detail })
+    };
+    let reason = if plan.undone { Reason::Undone } else { late(plan)? };
+    let spec = Spec {
+        rollout: last.state.rollout.clone(),
+        steps: Vec::new(),
+        on_no_evidence: OnNoEvidence::Hold,
+        on_suspicion: OnSuspicion::Hold,
+        hold_back: None,
+    };
+    let transition = step(&spec, &last.state, now, Input::Gone { reason: &reason });
+    let reason = transition.reason?;
+    let (none, bounds) = (Tally::default(), Bounds::default());
+    let (stable, canary) = (&last.stable, &last.canary);
+    let (seen, at_weight) = ((&none, &none), (&none, &none));
+    let scene = Scene { release: &last.release, stable, canary, spec: &spec, seen, at_weight, bounds: &bounds };
+    let message = decision(&scene, last.state.weight, &reason, &transition.state, &last.report);
+    let (time, from, state) = (now, last.state.weight, transition.state);
+    Some(JournalEntry { time, from, state, reason, message, ..last.clone() })
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 404)
+}
+
+/// Whoever leads hears of a decision within a second, and writes it at once.
+const UNHEARD: Duration = Duration::from_secs(3);
+
+/// The longest time for one release.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two writes of evidence alone.
+const BETWEEN_EVIDENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

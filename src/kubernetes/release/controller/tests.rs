@@ -1,0 +1,102 @@
+use serde_json::json;
+
+use super::super::revision::{Fields, Sharing, Trouble};
+use super::super::status::{Canary, Revisions};
+use super::*;
+use crate::types::Ratio;
+
+/// A rollout at 5%.
+fn open() -> JournalEntry {
+    serde_json::from_value(json!({
+        "time": "2026-01-01T00:00:00Z", "release": "shop/app", "stable": "shop/app/v1", "canary": "shop/app/v2",
+        "reason": { "kind": "started" }, "from": "0%", "message": "started",
+        "state": {
+            "rollout": "shop/app/v1>shop/app/v2#0", "attempt": 1, "phase": "progressing", "step": 0, "weight": "5%",
+            "started": "2026-01-01T00:00:00Z", "stepStarted": "2026-01-01T00:00:00Z", "ended": null,
+        },
+        "report": crate::analysis::Report::default(),
+    }))
+    .unwrap()
+}
+
+fn release() -> CanaryRelease {
+    let spec = json!({ "targetRef": { "kind": "Deployment", "name": "app" }, "startDeadline": "1m" });
+    CanaryRelease::new("app", serde_json::from_value(spec).unwrap())
+}
+
+fn planned(trouble: Option<Trouble>, undone: bool) -> Plan {
+    let canary = Some(Canary { hash: "v2".to_owned(), since: Timestamp::from_secs(100) });
+    let revisions = Some(Revisions { stable: "v1".to_owned(), canary, ..Revisions::default() });
+    Plan { revisions, fields: Fields::Leave, sharing: Sharing::ByWeight, undone, trouble, lints: Vec::new() }
+}
+
+fn pull() -> Option<Trouble> {
+    let (reason, message) = ("ErrImagePull".to_owned(), "no such image".to_owned());
+    Some(Trouble::Waiting { pod: "app-v2-0".to_owned(), reason, message })
+}
+
+fn end(plan: &Plan, last: &JournalEntry, second: i64) -> Option<JournalEntry> {
+    gone(&release(), Some(plan), Some(last), None, Timestamp::from_secs(second))
+}
+
+#[test]
+fn a_canary_that_does_not_start_is_aborted_at_its_deadline_and_not_before() {
+    assert_eq!(end(&planned(pull(), false), &open(), 159), None);
+    let ended = end(&planned(pull(), false), &open(), 160).unwrap();
+    assert_eq!((ended.state.phase, ended.state.weight, ended.from), (Phase::Aborted, Ratio::ZERO, Ratio::percent(5)));
+    let said = "aborted at 5%: shop/app/v2 does not start: pod app-v2-0: ErrImagePull: no such image";
+    assert_eq!(ended.message, said);
+    assert_eq!(end(&planned(None, false), &open(), 9_999), None, "one that has started has no deadline");
+}
+
+#[test]
+fn an_undo_is_an_abort() {
+    let ended = end(&planned(None, true), &open(), 101).unwrap();
+    assert_eq!((ended.reason.label(), ended.state.phase), ("undone", Phase::Aborted));
+}
+
+#[test]
+fn what_has_ended_does_not_end_again() {
+    let ended = end(&planned(None, true), &open(), 101).unwrap();
+    assert_eq!(end(&planned(pull(), true), &ended, 9_999), None);
+    let latest = gone(&release(), Some(&planned(None, true)), Some(&open()), Some(&ended), Timestamp::from_secs(999));
+    assert_eq!(latest, None, "nor while its end is being written");
+}
+
+#[test]
+fn the_status_says_where_the_release_is_in_words_and_conditions() {
+    let (release, plan) = (release(), planned(pull(), false));
+    let known = |last: Option<JournalEntry>| Known {
+        refused: None,
+        release: &release,
+        plan: Some(&plan),
+        decisions: last.iter().cloned().collect(),
+        last,
+        live: None,
+        now: Timestamp::from_secs(1),
+    };
+    let status = known(Some(open())).status();
+    assert_eq!((status.phase.as_deref(), status.weight), (Some("Progressing"), Some(Ratio::percent(5))));
+    let is = |kind: &str| {
+        let one = status.conditions.iter().find(|one| one.type_ == kind).unwrap();
+        (one.status.as_str(), one.reason.as_str())
+    };
+    assert_eq!(
+        [is("Ready"), is("Progressing"), is("Promoted")],
+        [("False", "CanaryNotReady"), ("True", "Started"), ("False", "Progressing"),]
+    );
+    assert_eq!(known(None).status().phase.as_deref(), Some("Starting"));
+}
+
+#[test]
+fn a_condition_keeps_its_time_while_its_status_does_not_change() {
+    let plan = planned(None, false);
+    let mut release = release();
+    let at = |release: &CanaryRelease, second| {
+        let (decisions, last, now) = (vec![open()], Some(open()), Timestamp::from_secs(second));
+        Known { release, plan: Some(&plan), refused: None, decisions, last, live: None, now }.status()
+    };
+    let before = at(&release, 1);
+    release.status = Some(before.clone());
+    assert_eq!(at(&release, 2).conditions, before.conditions);
+}

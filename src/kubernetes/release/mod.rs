@@ -1,0 +1,98 @@
+//! Releases in a cluster: the kind `CanaryRelease`.
+//!
+//! [`attach()`] puts them into the configuration that every replica serves by, and the engine drives them as it drives those of
+//! a file. What the engines decide is kept in the status ([`book`]); the replica that leads writes it there, and does
+//! with Deployments what [`revision`] plans ([`controller`]). Its one invariant: a weight that rises is in the status first.
+
+mod attach;
+pub mod book;
+pub mod command;
+pub mod controller;
+pub mod crd;
+mod fields;
+mod report;
+pub mod revision;
+pub mod status;
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::Pod;
+
+pub use attach::attach;
+pub use book::Book;
+pub use command::{CanaryReleaseCommand, CanaryReleaseCommandSpec, Verb};
+pub use controller::Controller;
+pub use crd::{CanaryRelease, CanaryReleaseSpec, definitions, yaml};
+pub use status::CanaryReleaseStatus;
+
+use self::revision::Decided;
+use super::world::{Key, World};
+use crate::engine::JournalEntry;
+use crate::types::Name;
+
+/// The name that the release at `key` has in the configuration and in the journal; `None` when it is too long for one.
+pub fn name_of(key: &Key) -> Option<Name> {
+    key.to_string().parse().ok()
+}
+
+/// The release whose rules and decisions hold for the one at `key`: itself, or the first of its group by name.
+pub fn leader(world: &World, key: &Key) -> Key {
+    members(world, key).first().map_or_else(|| key.clone(), |(leader, _)| Key::clone(leader))
+}
+
+/// The releases that move with the one at `key`, in the order of their names; itself alone without a group.
+fn members<'a>(world: &'a World, key: &'a Key) -> Vec<(&'a Key, &'a Arc<CanaryRelease>)> {
+    let own = world.canary_releases.at(key);
+    let group = own.and_then(|release| release.spec.group.as_ref());
+    let all = world.canary_releases.of_namespace(&key.namespace);
+    all.filter(|(other, release)| *other == key || (group.is_some() && release.spec.group.as_ref() == group)).collect()
+}
+
+/// What one release adds to the name of its rollout: another text is another rollout.
+fn part(release: &CanaryRelease) -> String {
+    if release.spec.target_ref.is_none() {
+        return release.spec.revision.clone().unwrap_or_default().replace('+', "-");
+    }
+    let revisions = release.status.as_ref().and_then(|status| status.revisions.as_ref());
+    let canary = revisions.and_then(|revisions| revisions.canary.as_ref());
+    canary.map_or(String::new(), |canary| canary.since.as_millis().to_string())
+}
+
+/// The last decision about the present rollout of the release at `key`; `None` before the first one.
+pub fn last_decision<'a>(world: &'a World, key: &Key) -> Option<&'a JournalEntry> {
+    let last = world.canary_releases.at(&leader(world, key))?.status.as_ref()?.last()?;
+    is_present(world, key, last).then_some(last)
+}
+
+/// Whether `entry` is about the present rollout of the release at `key`.
+fn is_present(world: &World, key: &Key, entry: &JournalEntry) -> bool {
+    let members = members(world, key);
+    let own = members.iter().enumerate().find(|(_, (member, _))| *member == key);
+    let rollout = entry.state.rollout.split_once('#').map(|(_, parts)| parts);
+    own.zip(rollout).is_some_and(|((index, (_, release)), parts)| parts.split('+').nth(index) == Some(&part(release)))
+}
+
+/// The same, as the planner wants it.
+fn decided(world: &World, key: &Key) -> Decided {
+    let last = last_decision(world, key);
+    last.map_or_else(Decided::default, |last| Decided { phase: Some(last.state.phase), weight: last.state.weight })
+}
+
+/// The ReplicaSets of `deployment`, and their pods.
+fn owned(world: &World, namespace: &str, deployment: &Deployment) -> (Vec<Arc<ReplicaSet>>, Vec<Arc<Pod>>) {
+    let sets = world.replica_sets.of_namespace(namespace).map(|(_, set)| set);
+    let sets: Vec<_> = sets.filter(|set| is_owned(*set, deployment)).cloned().collect();
+    let pods = world.pods.of_namespace(namespace).map(|(_, pod)| pod);
+    let pods = pods.filter(|pod| sets.iter().any(|set| is_owned(*pod, set.as_ref()))).cloned().collect();
+    (sets, pods)
+}
+
+fn is_owned<K: kube::Resource, O: kube::Resource>(object: &Arc<K>, owner: &O) -> bool {
+    let owners = object.meta().owner_references.iter().flatten();
+    let uid = owner.meta().uid.as_ref();
+    owners.into_iter().any(|reference| reference.controller == Some(true) && Some(&reference.uid) == uid)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! What weir does with a Deployment, at each point of a rollout. The facts about the controllers are those of a real
+//! control plane.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::{Value, json};
+
+use super::super::status::{Canary, HeldFields, Revisions};
+use super::{Decided, Fields, Lint, Plan, Sharing, Trouble, Workload, plan, release};
+use crate::rollout::Phase;
+use crate::types::{Ratio, Timestamp};
+
+const NOW: Timestamp = Timestamp::from_secs(1_000);
+
+/// A Deployment `app` of ten pods in a namespace of its own.
+struct Cluster {
+    deployment: Deployment,
+    sets: Vec<Arc<ReplicaSet>>,
+    pods: Vec<Arc<Pod>>,
+}
+
+impl Cluster {
+    /// Everything runs `image`, the revision `hash`.
+    fn at_rest(image: &str, hash: &str) -> Self {
+        let deployment = json!({
+            "metadata": { "name": "app", "generation": 1 },
+            "spec": {
+                "replicas": 10, "minReadySeconds": 5, "progressDeadlineSeconds": 600,
+                "selector": {}, "template": template(image, None),
+                "strategy": { "type": "RollingUpdate", "rollingUpdate": { "maxSurge": "25%", "maxUnavailable": 0 } },
+            },
+        });
+        Self { deployment: read(deployment), sets: vec![set(image, hash, 10)], pods: Vec::new() }
+    }
+
+    /// Somebody sets another image; the controller has not seen it yet.
+    fn apply(mut self, image: &str) -> Self {
+        self.deployment.spec.as_mut().unwrap().template = read(template(image, None));
+        self.deployment.metadata.generation = self.deployment.metadata.generation.map(|before| before + 1);
+        self
+    }
+
+    /// The controller makes the ReplicaSet of `image`.
+    fn make_set(mut self, image: &str, hash: &str, pods: i32) -> Self {
+        self.sets.push(set(image, hash, pods));
+        self
+    }
+
+    fn pod(mut self, hash: &str, status: Value) -> Self {
+        let name = format!("app-{hash}-{}", self.pods.len());
+        let pod = json!({ "metadata": { "name": name, "labels": { "pod-template-hash": hash } }, "status": status });
+        self.pods.push(Arc::new(read(pod)));
+        self
+    }
+
+    /// What the fields are now, by somebody's hand.
+    fn write(mut self, fields: &HeldFields) -> Self {
+        let spec = self.deployment.spec.as_mut().unwrap();
+        spec.min_ready_seconds = fields.min_ready_seconds;
+        spec.progress_deadline_seconds = fields.progress_deadline_seconds;
+        let rolling = spec.strategy.as_mut().unwrap().rolling_update.as_mut().unwrap();
+        rolling.max_surge.clone_from(&fields.max_surge);
+        self.deployment.metadata.generation = self.deployment.metadata.generation.map(|before| before + 1);
+        self
+    }
+
+    fn plan(&self, known: Option<&Revisions>, decided: Decided) -> Plan {
+        plan(Workload { deployment: &self.deployment, replica_sets: &self.sets, pods: &self.pods }, known, decided, NOW)
+    }
+}
+
+fn template(image: &str, hash: Option<&str>) -> Value {
+    let mut labels = json!({ "app": "app" });
+    if let Some(hash) = hash {
+        labels["pod-template-hash"] = hash.into();
+    }
+    json!({ "metadata": { "labels": labels }, "spec": { "containers": [{ "name": "app", "image": image }] } })
+}
+
+fn set(image: &str, hash: &str, pods: i32) -> Arc<ReplicaSet> {
+    Arc::new(read(json!({
+        "metadata": { "name": format!("app-{hash}"), "labels": { "pod-template-hash": hash } },
+        "spec": { "selector": {}, "template": template(image, Some(hash)) },
+        "status": { "replicas": pods },
+    })))
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn stable(hash: &str) -> Revisions {
+    Revisions { stable: hash.to_owned(), ..Revisions::default() }
+}
+
+fn found() -> HeldFields {
+    HeldFields {
+        min_ready_seconds: Some(5),
+        progress_deadline_seconds: Some(600),
+        max_surge: Some(IntOrString::String("25%".to_owned())),
+    }
+}
+
+fn held(pods: i32) -> HeldFields {
+    HeldFields {
+        min_ready_seconds: Some(2_147_483_646),
+        progress_deadline_seconds: Some(2_147_483_647),
+        max_surge: Some(IntOrString::Int(pods)),
+    }
+}
+
+/// `v1` is in service, `v2` is a canary since `NOW`, and the fields are held.
+fn in_question() -> Revisions {
+    let canary = Some(Canary { hash: "v2".to_owned(), since: NOW });
+    Revisions { canary, found: Some(found()), ..stable("v1") }
+}
+
+fn decided(phase: Phase, percent: u32) -> Decided {
+    Decided { phase: Some(phase), weight: Ratio::percent(percent) }
+}
+
+fn mid_canary() -> Cluster {
+    Cluster::at_rest("app:1", "v1").apply("app:2").make_set("app:2", "v2", 1)
+}
+
+#[test]
+fn at_rest_nothing_is_weirs() {
+    let plan = Cluster::at_rest("app:1", "v1").plan(Some(&stable("v1")), Decided::default());
+    assert_eq!((plan.fields, plan.sharing, plan.lints), (Fields::Leave, Sharing::Alike, vec![]));
+    assert_eq!(plan.revisions, Some(stable("v1")));
+}
+
+#[test]
+fn what_runs_alone_when_the_release_is_made_is_stable() {
+    let cluster = Cluster::at_rest("app:1", "v1");
+    assert_eq!(cluster.plan(None, Decided::default()).revisions, Some(stable("v1")));
+    let rolling = Cluster::at_rest("app:1", "v1").apply("app:2").make_set("app:2", "v2", 3);
+    assert_eq!(rolling.plan(None, Decided::default()).revisions, None, "a rolling update under way is nobody's canary");
+}
+
+#[test]
+fn another_template_is_held_before_the_controller_has_made_its_replica_set() {
+    let plan = Cluster::at_rest("app:1", "v1").apply("app:2").plan(Some(&stable("v1")), Decided::default());
+    assert_eq!(plan.fields, Fields::Hold(held(1)));
+    assert_eq!(plan.revisions.unwrap().found, Some(found()), "as it was found, to be restored");
+    assert_eq!(plan.sharing, Sharing::Alike);
+}
+
+#[test]
+fn the_new_revision_becomes_the_canary_with_one_pod_and_no_weight() {
+    let plan = mid_canary().plan(Some(&stable("v1")), Decided::default());
+    assert_eq!(plan.revisions, Some(in_question()));
+    assert_eq!((plan.fields, plan.sharing), (Fields::Hold(held(1)), Sharing::ByWeight));
+}
+
+#[test]
+fn the_number_of_canary_pods_follows_the_weight() {
+    for (percent, pods) in [(0, 1), (1, 1), (5, 1), (11, 2), (25, 3), (50, 5), (100, 10)] {
+        let plan = mid_canary().plan(Some(&in_question()), decided(Phase::Progressing, percent));
+        assert_eq!(plan.fields, Fields::Hold(held(pods)), "at {percent}% of 10 pods");
+    }
+}
+
+#[test]
+fn scaling_during_the_hold_scales_the_canary_too() {
+    let mut cluster = mid_canary();
+    cluster.deployment.spec.as_mut().unwrap().replicas = Some(40);
+    let plan = cluster.plan(Some(&in_question()), decided(Phase::Progressing, 25));
+    assert_eq!(plan.fields, Fields::Hold(held(10)));
+}
+
+#[test]
+fn what_was_found_is_remembered_once_and_not_overwritten_with_what_is_held() {
+    let plan = mid_canary().write(&held(1)).plan(Some(&in_question()), decided(Phase::Progressing, 5));
+    assert_eq!(plan.revisions.unwrap().found, Some(found()));
+}
+
+#[test]
+fn promotion_restores_the_fields_and_the_canary_is_stable() {
+    let plan = mid_canary().write(&held(5)).plan(Some(&in_question()), decided(Phase::Promoted, 100));
+    assert_eq!(plan.fields, Fields::Restore(found()));
+    let revisions = plan.revisions.unwrap();
+    assert_eq!((revisions.stable.as_str(), revisions.canary, revisions.good), ("v2", None, vec!["v1".to_owned()]));
+    assert_eq!(plan.sharing, Sharing::Alike, "the native rolling update has pods of both in service, as it always has");
+}
+
+#[test]
+fn after_an_abort_the_template_stays_and_the_bad_revision_stays_held() {
+    let plan = mid_canary().write(&held(5)).plan(Some(&in_question()), decided(Phase::Aborted, 0));
+    assert_eq!((plan.fields, plan.sharing), (Fields::Hold(held(1)), Sharing::ByWeight));
+    assert!(!plan.undone);
+}
+
+#[test]
+fn an_undo_in_mid_canary_restores_the_fields_and_is_told() {
+    let cluster = mid_canary().write(&held(5)).apply("app:1");
+    let plan = cluster.plan(Some(&in_question()), decided(Phase::Progressing, 50));
+    assert!(plan.undone);
+    assert_eq!((plan.fields, plan.sharing), (Fields::Restore(found()), Sharing::Alike));
+    assert_eq!(plan.revisions.unwrap().canary, None);
+}
+
+#[test]
+fn the_same_image_applied_again_after_an_undo_is_another_canary() {
+    let later = Revisions { found: None, ..stable("v1") };
+    let plan = mid_canary().plan(Some(&later), decided(Phase::Aborted, 0));
+    assert_eq!(plan.revisions.unwrap().canary.unwrap().since, NOW);
+    assert_eq!(plan.fields, Fields::Hold(held(1)));
+}
+
+#[test]
+fn an_undo_to_a_revision_that_was_in_service_is_no_canary() {
+    let known = Revisions { good: vec!["v1".to_owned()], ..stable("v2") };
+    let cluster = Cluster::at_rest("app:2", "v2").apply("app:1").make_set("app:1", "v1", 3);
+    let plan = cluster.plan(Some(&known), decided(Phase::Promoted, 100));
+    assert_eq!((plan.fields, plan.sharing), (Fields::Leave, Sharing::Alike));
+    let revisions = plan.revisions.unwrap();
+    assert_eq!((revisions.stable.as_str(), revisions.good), ("v1", vec!["v2".to_owned()]));
+}
+
+#[test]
+fn a_third_template_in_mid_canary_is_the_canary_from_then_on() {
+    let cluster = mid_canary().write(&held(5)).apply("app:3").make_set("app:3", "v3", 1);
+    let plan = cluster.plan(Some(&in_question()), decided(Phase::Progressing, 50));
+    let revisions = plan.revisions.unwrap();
+    assert_eq!((revisions.canary.unwrap().hash.as_str(), revisions.found), ("v3", Some(found())));
+    assert_eq!(plan.fields, Fields::Hold(held(1)), "the weight of the one before is not its own");
+}
+
+#[test]
+fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found() {
+    let deployment = mid_canary().write(&held(1)).deployment;
+    assert_eq!(release(&deployment, &in_question()), Fields::Restore(found()));
+    assert_eq!(release(&deployment, &stable("v1")), Fields::Leave);
+    let known = Revisions { held: Some(2), ..in_question() };
+    let overwritten = mid_canary().write(&found()).deployment;
+    assert_eq!(release(&overwritten, &known), Fields::Leave, "what somebody else wrote since stays");
+}
+
+#[test]
+fn another_manager_of_the_held_fields_is_told_of_and_not_fought() {
+    let known = Revisions { held: Some(3), ..in_question() };
+    let plan = mid_canary().write(&held(1)).write(&found()).plan(Some(&known), decided(Phase::Progressing, 5));
+    assert_eq!((plan.fields, plan.lints), (Fields::Leave, vec![Lint::Pinned]));
+    let scaled = mid_canary().write(&held(1)).write(&held(1)).plan(Some(&known), decided(Phase::Progressing, 5));
+    assert_eq!(scaled.fields, Fields::Hold(held(1)), "a Deployment that only changed elsewhere is still held");
+}
+
+#[test]
+fn a_template_applied_together_with_the_fields_is_a_new_canary_and_its_fields_are_those_to_restore() {
+    let known = Revisions { held: Some(3), ..in_question() };
+    let wished = HeldFields { min_ready_seconds: Some(9), ..found() };
+    let cluster = mid_canary().write(&held(1)).apply("app:3").write(&wished);
+    let early = cluster.plan(Some(&known), decided(Phase::Aborted, 0));
+    assert_eq!((early.fields, early.lints), (Fields::Hold(held(1)), vec![]), "before its ReplicaSet is there");
+    let cluster = cluster.make_set("app:3", "v3", 1);
+    let plan = cluster.plan(Some(&known), decided(Phase::Aborted, 0));
+    assert_eq!((plan.fields, plan.lints), (Fields::Hold(held(1)), vec![]));
+    assert_eq!(plan.revisions.unwrap().found, Some(wished));
+}
+
+#[test]
+fn the_strategy_recreate_is_told_of_and_left_alone() {
+    let mut cluster = mid_canary();
+    let spec = cluster.deployment.spec.as_mut().unwrap();
+    spec.strategy = read(json!({ "type": "Recreate" }));
+    let plan = cluster.plan(Some(&stable("v1")), Decided::default());
+    assert_eq!((plan.fields, plan.lints), (Fields::Leave, vec![Lint::Recreate]));
+    assert_eq!(plan.revisions.unwrap().stable, "v2");
+}
+
+#[test]
+fn what_makes_a_rollout_less_safe_is_told() {
+    let mut cluster = Cluster::at_rest("app:1", "v1");
+    let spec = cluster.deployment.spec.as_mut().unwrap();
+    (spec.min_ready_seconds, spec.paused) = (None, Some(true));
+    spec.strategy = None;
+    let lints = cluster.plan(Some(&stable("v1")), Decided::default()).lints;
+    assert_eq!(lints, [Lint::Paused, Lint::MaxUnavailable, Lint::NoMinReadySeconds]);
+    cluster.deployment.spec.as_mut().unwrap().replicas = Some(3);
+    let lints = cluster.plan(Some(&stable("v1")), Decided::default()).lints;
+    assert_eq!(lints, [Lint::Paused, Lint::NoMinReadySeconds], "25% of 3 pods is none");
+}
+
+#[test]
+fn a_canary_that_cannot_start_says_why() {
+    let waiting = |reason: &str| {
+        let state = json!({ "waiting": { "reason": reason, "message": "app:2 does not exist" } });
+        json!({ "containerStatuses": [
+            { "name": "app", "image": "app:2", "imageID": "", "ready": false, "restartCount": 0, "state": state },
+        ] })
+    };
+    let trouble = |cluster: Cluster| cluster.plan(Some(&in_question()), Decided::default()).trouble;
+    let told = trouble(mid_canary().pod("v2", json!({})).pod("v2", waiting("ErrImagePull"))).unwrap();
+    assert_eq!(told.to_string(), "pod app-v2-1: ErrImagePull: app:2 does not exist");
+    assert_eq!(trouble(mid_canary()), Some(Trouble::NoPod));
+    let unready = trouble(mid_canary().pod("v2", waiting("ContainerCreating"))).unwrap();
+    assert_eq!(unready, Trouble::NotReady { pod: "app-v2-0".to_owned() });
+    let unplaced = json!({ "conditions": [
+        { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available" },
+    ] });
+    let unplaced = trouble(mid_canary().pod("v2", unplaced)).unwrap();
+    assert_eq!(unplaced.to_string(), "pod app-v2-0 has no node: 0/1 nodes are available");
+}
+
+#[test]
+fn one_ready_pod_is_enough_to_have_started() {
+    let ready = json!({ "conditions": [{ "type": "Ready", "status": "True" }] });
+    let cluster = mid_canary().pod("v2", json!({})).pod("v2", ready.clone());
+    assert_eq!(cluster.plan(Some(&in_question()), Decided::default()).trouble, None);
+    let of_stable = mid_canary().pod("v1", ready);
+    assert_eq!(of_stable.plan(Some(&in_question()), Decided::default()).trouble, Some(Trouble::NoPod));
+}

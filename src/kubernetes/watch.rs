@@ -1,0 +1,396 @@
+//! Follows the objects of the cluster: one watch for each kind, and for each object that another one names ([`named`]), all
+//! into one [`World`].
+//!
+//! While the API server is away, or answers that a watch is too old, the last world stays; a watch begins again by itself,
+//! with back-off, and a new list replaces the old one as a whole. A watch that was silent while the API server could not be
+//! reached may be silent for ever: it begins again, too, once somebody has reached it ([`Contact`]). A kind that the cluster
+//! does not have, or that weir may not read, is as good as empty until that changes: it must not keep the others from being
+//! served.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Debug, Display};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::Api;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt, watcher as watch_kind};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use super::named::{Named, named};
+use super::world::{Key, Objects, World};
+
+/// How often the API server was reached again after it could not be.
+pub type Contact = watch::Receiver<u64>;
+
+/// The world as it is followed.
+#[derive(Debug)]
+pub struct Watches {
+    world: World,
+    changes: mpsc::Receiver<Change>,
+    starter: Starter,
+    /// What is followed only because something names it.
+    named: BTreeMap<Named, AbortOnDropHandle<()>>,
+    /// Of which nothing has been heard yet.
+    awaited: BTreeSet<Watched>,
+    /// When to tell of what has changed.
+    due: Option<Instant>,
+    /// Whether everything has been listed once.
+    known: bool,
+}
+
+/// What one watch is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Watched {
+    /// All objects of a kind.
+    Kind(&'static str),
+    /// One object.
+    One(Named),
+}
+
+impl Display for Watched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Kind(kind) => f.write_str(kind),
+            Self::One(Named::ConfigMap(key)) => write!(f, "ConfigMap {key}"),
+            Self::One(Named::Secret(key)) => write!(f, "Secret {key}"),
+        }
+    }
+}
+
+/// What one watch has to tell.
+struct Change {
+    of: Watched,
+    apply: Box<dyn FnOnce(&mut World) + Send>,
+}
+
+impl Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change").field("of", &self.of).finish_non_exhaustive()
+    }
+}
+
+impl Watches {
+    /// Begins to watch everything, until `stop`; anew at every `contact`. Of Gateways, what those of `controller` name.
+    pub fn start(
+        client: Client,
+        controller: &str,
+        contact: Contact,
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Self {
+        let (sender, changes) = mpsc::channel(QUEUE);
+        let (tasks, stop, controller) = (tasks.clone(), stop.clone(), controller.to_owned());
+        let starter = Starter { client, controller, contact, tasks, stop, sender };
+        let awaited = starter.all();
+        let (world, named) = Default::default();
+        Self { world, changes, starter, named, awaited, due: None, known: false }
+    }
+
+    /// Waits for the world to change, and for what changes together with it. Nothing is lost when this is cancelled.
+    ///
+    /// The first time this returns, everything has been listed.
+    pub async fn changed(&mut self) -> &World {
+        loop {
+            tokio::select! {
+                change = self.changes.recv() => match change {
+                    Some(change) => self.apply(change),
+                    // Only when weir ends: nothing changes any more.
+                    None => std::future::pending().await,
+                },
+                () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
+                    self.due = None;
+                    if !self.follow_named() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.known = true;
+        &self.world
+    }
+
+    /// Whether everything has been listed.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// The world as it is known now.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn apply(&mut self, change: Change) {
+        self.awaited.remove(&change.of);
+        if let Watched::One(named) = &change.of
+            && !self.named.contains_key(named)
+        {
+            return;
+        }
+        (change.apply)(&mut self.world);
+        if self.awaited.is_empty() {
+            self.due.get_or_insert_with(|| Instant::now() + GATHER);
+        }
+    }
+
+    /// Follows what the world names now, and nothing else. Whether something has to be waited for: nobody is told of a world in
+    /// which it only seems to be missing.
+    fn follow_named(&mut self) -> bool {
+        let wanted = named(&self.world, &self.starter.controller);
+        let world = &mut self.world;
+        self.named.retain(|named, _| {
+            let stays = wanted.contains(named);
+            match named {
+                Named::ConfigMap(key) if !stays => world.config_maps.remove(key),
+                Named::Secret(key) if !stays => world.testers.remove(key),
+                Named::ConfigMap(_) | Named::Secret(_) => {}
+            }
+            stays
+        });
+        for new in wanted {
+            if let Entry::Vacant(place) = self.named.entry(new) {
+                self.awaited.insert(Watched::One(place.key().clone()));
+                let watch = self.starter.one(place.key());
+                place.insert(watch);
+            }
+        }
+        !self.awaited.is_empty()
+    }
+}
+
+/// Starts the watches.
+struct Starter {
+    client: Client,
+    controller: String,
+    contact: Contact,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    sender: mpsc::Sender<Change>,
+}
+
+impl Debug for Starter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Starter").field("controller", &self.controller).finish_non_exhaustive()
+    }
+}
+
+impl Starter {
+    /// One watch for each kind of the world: what is awaited.
+    fn all(&self) -> BTreeSet<Watched> {
+        let tls = watcher::Config::default().fields("type=kubernetes.io/tls");
+        self.secrets(tls);
+        let kinds = [
+            self.kind("GatewayClass", |world| &mut world.gateway_classes, nothing),
+            self.kind("Gateway", |world| &mut world.gateways, nothing),
+            self.kind("ListenerSet", |world| &mut world.listener_sets, nothing),
+            self.kind("HTTPRoute", |world| &mut world.http_routes, nothing),
+            self.kind("GRPCRoute", |world| &mut world.grpc_routes, nothing),
+            self.kind("ReferenceGrant", |world| &mut world.reference_grants, nothing),
+            self.kind("BackendTLSPolicy", |world| &mut world.backend_tls_policies, nothing),
+            self.kind("IngressClass", |world| &mut world.ingress_classes, nothing),
+            self.kind("Ingress", |world| &mut world.ingresses, nothing),
+            self.kind("Service", |world| &mut world.services, nothing),
+            self.kind("EndpointSlice", |world| &mut world.endpoint_slices, nothing),
+            self.kind("Namespace", |world| &mut world.namespaces, |namespace| namespace.spec = None),
+            self.kind("Pod", |world| &mut world.pods, without_containers),
+            self.kind("ReplicaSet", |world| &mut world.replica_sets, nothing),
+            self.kind("Deployment", |world| &mut world.deployments, nothing),
+            self.kind("CanaryRelease", |world| &mut world.canary_releases, nothing),
+            self.kind("CanaryReleaseCommand", |world| &mut world.commands, nothing),
+            "Secret",
+        ];
+        kinds.into_iter().map(Watched::Kind).collect()
+    }
+
+    /// Watches the kind `K`. `objects` says where it is in the world; `trim` takes away what nobody looks at.
+    fn kind<K: Watchable>(&self, kind: &'static str, objects: In<K>, trim: fn(&mut K)) -> &'static str {
+        let api = Api::all(self.client.clone());
+        drop(self.watch(Watched::Kind(kind), api, watcher::Config::default(), objects, trim));
+        kind
+    }
+
+    /// Watches the Secrets with certificates.
+    fn secrets(&self, config: watcher::Config) {
+        let api = Api::all(self.client.clone());
+        drop(self.watch(Watched::Kind("Secret"), api, config, |world| &mut world.secrets, only_tls));
+    }
+
+    /// Watches one object, as long as the handle is kept.
+    fn one(&self, named: &Named) -> AbortOnDropHandle<()> {
+        let (client, of) = (self.client.clone(), Watched::One(named.clone()));
+        let only = |key: &Key| watcher::Config::default().fields(&format!("metadata.name={}", key.name));
+        AbortOnDropHandle::new(match named {
+            Named::ConfigMap(key) => {
+                let api = Api::namespaced(client, &key.namespace);
+                self.watch(of, api, only(key), |world| &mut world.config_maps, only_authorities)
+            }
+            Named::Secret(key) => {
+                let api = Api::namespaced(client, &key.namespace);
+                self.watch(of, api, only(key), |world| &mut world.testers, nothing)
+            }
+        })
+    }
+
+    fn watch<K: Watchable>(
+        &self,
+        of: Watched,
+        api: Api<K>,
+        config: watcher::Config,
+        objects: In<K>,
+        trim: fn(&mut K),
+    ) -> JoinHandle<()> {
+        let (contact, sender) = (self.contact.clone(), self.sender.clone());
+        let watch = Watch { of, api, config, objects, trim, contact, sender, failing: false };
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            stop.run_until_cancelled(watch.run()).await;
+        })
+    }
+}
+
+/// Where the objects of a kind are.
+type In<K> = fn(&mut World) -> &mut Objects<K>;
+
+/// What can be watched.
+trait Watchable: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
+
+impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Watchable for K {}
+
+/// One watch.
+struct Watch<K> {
+    of: Watched,
+    api: Api<K>,
+    config: watcher::Config,
+    objects: In<K>,
+    trim: fn(&mut K),
+    contact: Contact,
+    sender: mpsc::Sender<Change>,
+    /// Whether it was said that it cannot be watched.
+    failing: bool,
+}
+
+impl<K: Watchable> Watch<K> {
+    async fn run(mut self) {
+        let mut contact = self.contact.clone();
+        contact.mark_unchanged();
+        loop {
+            tokio::select! {
+                () = self.follow() => sleep(AGAIN).await,
+                Ok(()) = contact.changed() => {}
+            }
+        }
+    }
+
+    /// Lists and watches, until there is nothing but a new list to go on from.
+    async fn follow(&mut self) {
+        let events = watch_kind(self.api.clone(), self.config.clone()).default_backoff();
+        let mut events = std::pin::pin!(events);
+        let mut listed = Vec::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    if std::mem::take(&mut self.failing) {
+                        tracing::info!(of = %self.of, "watching again");
+                    }
+                    self.tell(event, &mut listed).await;
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut self.failing, true) {
+                        tracing::warn!(of = %self.of, "cannot be watched, tried again: {error}");
+                    }
+                    if is_refused(&error) {
+                        self.change(|_| {}).await;
+                    }
+                    // As an event of a watch the same is known to the watcher itself.
+                    if code(&error) == Some(410) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn tell(&self, event: Event<K>, listed: &mut Vec<K>) {
+        let (objects, trim) = (self.objects, self.trim);
+        let event = event.modify(|object| {
+            object.managed_fields_mut().clear();
+            trim(object);
+        });
+        match event {
+            Event::Init => listed.clear(),
+            Event::InitApply(object) => listed.push(object),
+            Event::InitDone => {
+                let all = std::mem::take(listed);
+                match &self.of {
+                    Watched::Kind(_) => self.change(move |world| objects(world).replace(all)).await,
+                    Watched::One(named) => {
+                        let key = named.key().clone();
+                        self.change(move |world| objects(world).replace_one(&key, all.into_iter().next())).await;
+                    }
+                }
+            }
+            Event::Apply(object) => self.change(move |world| objects(world).put(object)).await,
+            Event::Delete(object) => {
+                let key = Key::of(&object);
+                self.change(move |world| objects(world).remove(&key)).await;
+            }
+        }
+    }
+
+    async fn change(&self, apply: impl FnOnce(&mut World) + Send + 'static) {
+        // Nobody listens any more when weir ends.
+        let _ = self.sender.send(Change { of: self.of.clone(), apply: Box::new(apply) }).await;
+    }
+}
+
+/// Whether the cluster has no such kind, or weir may not read it.
+fn is_refused(error: &watcher::Error) -> bool {
+    matches!(code(error), Some(403..=405))
+}
+
+/// What the API server answered instead of a list or a watch.
+fn code(error: &watcher::Error) -> Option<u16> {
+    use watcher::Error::{InitialListFailed, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(kube::Error::Api(status))
+        | WatchStartFailed(kube::Error::Api(status))
+        | WatchFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
+    }
+}
+
+fn nothing<K>(_: &mut K) {}
+
+fn only_tls(secret: &mut Secret) {
+    if let Some(data) = &mut secret.data {
+        data.retain(|key, _| matches!(key.as_str(), "tls.crt" | "tls.key" | "ca.crt"));
+    }
+}
+
+fn only_authorities(map: &mut ConfigMap) {
+    map.binary_data = None;
+    if let Some(data) = &mut map.data {
+        data.retain(|key, _| key == "ca.crt");
+    }
+}
+
+fn without_containers(pod: &mut Pod) {
+    let node = pod.spec.take().and_then(|spec| spec.node_name);
+    pod.spec = Some(k8s_openapi::api::core::v1::PodSpec { node_name: node, ..Default::default() });
+}
+
+/// Before a new list in place of a watch that cannot go on.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Changes that wait to be taken in.
+const QUEUE: usize = 1024;
+
+/// What changes within this time is looked at together: a rollout of many pods, an `apply` of many objects.
+const GATHER: Duration = Duration::from_millis(50);

@@ -1,0 +1,50 @@
+//! The Gateway API's own conformance suite, run against weir as it is deployed.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use tokio::time::timeout;
+
+use crate::harness::{Namespace, Result};
+use crate::weir::{self, Class};
+
+pub async fn the_gateway_api_is_implemented_as_its_own_suite_wants_it(ns: Namespace) -> Result {
+    let class = Class { name: "weir".to_owned(), controller: "weir.dev/gateway-controller".to_owned() };
+    weir::install_as(&ns, 1, &class, &[]).await?;
+    ns.kubectl("wait --for=condition=Accepted gatewayclass/weir --timeout=60s").await?;
+    let report = report();
+    std::fs::create_dir_all(report.parent().unwrap_or(Path::new(".")))?;
+    let mut suite = ns.command("conformance");
+    suite.args(["-test.run=TestConformance", "-test.timeout=60m", "--gateway-class=weir"]);
+    suite.args(["--conformance-profiles=GATEWAY-HTTP,GATEWAY-GRPC", "--organization=weir", "--project=weir"]);
+    suite.args(["--url=https://weir.dev", "--contact=https://weir.dev", "--cleanup-base-resources=false"]);
+    suite.arg(concat!("--version=v", env!("CARGO_PKG_VERSION")));
+    suite.arg(format!("--report-output={}", report.display()));
+    if let Ok(name) = std::env::var("WEIR_CONFORMANCE_TEST") {
+        suite.arg(format!("--run-test={name}"));
+    }
+    let output = timeout(LONGEST, suite.output()).await.context("the suite did not end")??;
+    let log = String::from_utf8_lossy(&output.stdout).into_owned();
+    std::fs::write(report.with_extension("log"), &log)?;
+    let failed: Vec<_> = log.lines().filter(|line| line.contains("--- FAIL")).collect();
+    let end = log.lines().rev().take(20).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
+    let all = report.with_extension("log");
+    ensure!(
+        output.status.success(),
+        "{}\n{}\nall of it: {}\n{}",
+        failed.join("\n"),
+        end.join("\n"),
+        all.display(),
+        ns.kubectl("logs deployment/weir --tail=40").await.unwrap_or_default()
+    );
+    weir::nothing_was_forbidden(&ns).await
+}
+
+/// Where the report is written; the suite's output is beside it.
+fn report() -> PathBuf {
+    let default = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance/report.yaml");
+    std::env::var_os("WEIR_CONFORMANCE_REPORT").map_or_else(default, PathBuf::from)
+}
+
+const LONGEST: Duration = Duration::from_secs(3600);

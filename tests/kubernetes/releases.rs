@@ -1,0 +1,284 @@
+//! Native Deployments are released by what weir sees of their new revisions.
+
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::ensure;
+use tokio::task::AbortHandle;
+use tokio::time::sleep;
+
+use crate::harness::{Namespace, Reply, Result, demo_app, eventually, get};
+use crate::weir;
+
+/// A workload `shop` of four pods behind a Gateway of a weir of its own, and people who visit it.
+pub struct Shop {
+    pub ns: Namespace,
+    pub visitors: Visitors,
+}
+
+/// People who visit all the time.
+pub struct Visitors {
+    pub seen: Rc<Seen>,
+    tasks: Vec<AbortHandle>,
+}
+
+#[derive(Default)]
+pub struct Seen {
+    pub v1: Cell<u32>,
+    pub v2: Cell<u32>,
+    pub failed: Cell<u32>,
+    /// What went wrong first.
+    pub trouble: RefCell<String>,
+}
+
+impl Seen {
+    /// Notes one visit.
+    fn visited(&self, reply: Result<Reply>) {
+        let version = |reply: &Reply| reply.headers.get("x-version").map(|version| version.as_bytes().to_owned());
+        let count = match &reply {
+            Ok(reply) if reply.status == 200 && version(reply).is_some_and(|version| version == b"v1") => &self.v1,
+            Ok(reply) if reply.status == 200 => &self.v2,
+            trouble => {
+                if self.failed.get() == 0 {
+                    *self.trouble.borrow_mut() = format!("{trouble:?}");
+                }
+                &self.failed
+            }
+        };
+        count.set(count.get() + 1);
+    }
+}
+
+impl Visitors {
+    pub fn come(address: Ipv4Addr) -> Self {
+        let seen = Rc::<Seen>::default();
+        let tasks = (0..VISITORS).map(|_| {
+            let seen = seen.clone();
+            let visit = async move {
+                loop {
+                    seen.visited(get(address, 80, "/").await);
+                    sleep(Duration::from_millis(50)).await;
+                }
+            };
+            tokio::task::spawn_local(visit).abort_handle()
+        });
+        Self { seen: seen.clone(), tasks: tasks.collect() }
+    }
+}
+
+impl Drop for Visitors {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Shop {
+    pub async fn open(ns: Namespace, more: &str) -> Result<Self> {
+        Self::with(ns, &RELEASE.replace("EXTRA", more)).await
+    }
+
+    /// A release that is in the middle for as long as a trial takes.
+    pub async fn held(ns: Namespace) -> Result<Self> {
+        Self::with(ns, &RELEASE.replace("EXTRA", "").replace("minimumTime: 3s", "minimumTime: 1h")).await
+    }
+
+    pub async fn with(ns: Namespace, release: &str) -> Result<Self> {
+        let crds = ns.run("weir", &["crds"], "").await?;
+        ns.run("kubectl", &["apply", "--server-side", "-f", "-"], &crds).await?;
+        ns.apply(&demo_app("shop", "v1", 4).replace("replicas: 4", "replicas: 4\n  minReadySeconds: 1")).await?;
+        ns.apply(&GATEWAY.replace("CLASS", &weir::class(&ns))).await?;
+        ns.apply(release).await?;
+        weir::install(&ns, 2).await?;
+        ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+        let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+        eventually("v1 answers", async || Ok(get(address, 80, "/version").await?.text == "v1\n")).await?;
+        let shop = Self { ns, visitors: Visitors::come(address) };
+        shop.becomes("{.status.revisions.stable}", |stable| !stable.is_empty()).await?;
+        Ok(shop)
+    }
+
+    /// Deploys `v2` with these variables, as somebody does who applies another template.
+    pub async fn deploy(&self, variables: &str) -> Result {
+        let image = r#"{"name":"app","image":"weir/demo-app:v2","env":[VARIABLES]}"#.replace("VARIABLES", variables);
+        let patch = format!(r#"{{"spec":{{"template":{{"spec":{{"containers":[{image}]}}}}}}}}"#);
+        self.ns.run("kubectl", &["patch", "deployment", "shop", "-p", &patch], "").await.map(drop)
+    }
+
+    pub async fn becomes(&self, path: &str, good: impl Fn(&str) -> bool) -> Result {
+        let what = format!("{path} of the release is as wanted");
+        eventually(&what, async || Ok(good(&self.ns.jsonpath("canaryrelease/shop", path).await?))).await
+    }
+
+    pub async fn wait(&self, condition: &str) -> Result {
+        self.ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/shop --timeout=90s")).await.map(drop)
+    }
+
+    /// What weir holds during a rollout.
+    async fn fields(&self) -> Result<String> {
+        let path = "{.spec.minReadySeconds} {.spec.progressDeadlineSeconds} {.spec.strategy.rollingUpdate.maxSurge}";
+        self.ns.jsonpath("deployment/shop", path).await
+    }
+
+    async fn fields_become(&self, wanted: &str) -> Result {
+        let held = async || Ok(self.fields().await? == wanted);
+        eventually(&format!("the fields are {wanted}"), held).await
+    }
+
+    /// Pods with an image, that are ready.
+    async fn ready(&self, version: &str) -> Result<usize> {
+        let path = "{range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}\n{end}";
+        let pods =
+            self.ns.run("kubectl", &["get", "pods", "-l", "app=shop", "-o", &format!("jsonpath={path}")], "").await?;
+        Ok(pods.lines().filter(|line| *line == format!("weir/demo-app:{version} true")).count())
+    }
+
+    pub fn nobody_was_turned_away(&self) -> Result {
+        let failed = self.visitors.seen.failed.get();
+        ensure!(failed == 0, "{failed} requests failed, the first by {}", self.visitors.seen.trouble.borrow());
+        Ok(())
+    }
+}
+
+pub async fn a_good_image_is_promoted_and_the_native_rollout_ends_by_itself(ns: Namespace) -> Result {
+    let shop = Shop::open(ns, "").await?;
+    shop.deploy("").await?;
+    shop.fields_become("2147483646 2147483647 1").await?;
+    shop.wait("Progressing").await?;
+    shop.wait("Promoted").await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    shop.fields_become(FOUND).await?;
+    ensure!((shop.ready("v1").await?, shop.ready("v2").await?) == (0, 4));
+    let managers = shop.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
+    ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still owns fields: {managers}");
+    ensure!(shop.visitors.seen.v2.get() > 0);
+    shop.nobody_was_turned_away()
+}
+
+pub async fn a_bad_image_is_aborted_and_gets_nothing_any_more(ns: Namespace) -> Result {
+    let shop = Shop::open(ns, "").await?;
+    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"100%"}"#).await?;
+    shop.wait("Aborted").await?;
+    shop.becomes("{.status.weight}", |weight| weight == "0%").await?;
+    ensure!(shop.ready("v1").await? == 4, "stable is untouched");
+    shop.fields_become("2147483646 2147483647 1").await?;
+    let before = shop.visitors.seen.failed.get();
+    sleep(Duration::from_secs(2)).await;
+    ensure!(shop.visitors.seen.failed.get() == before, "the bad revision still serves");
+    let reasons = shop.ns.kubectl("get events --field-selector involvedObject.kind=CanaryRelease -o name").await?;
+    ensure!(!reasons.is_empty(), "nothing was said");
+    shop.ns.kubectl("rollout undo deployment/shop").await?;
+    shop.fields_become(FOUND).await?;
+    eventually("the bad pods are gone", async || Ok(shop.ready("v2").await? == 0)).await
+}
+
+pub async fn an_undo_in_mid_canary_is_an_abort(ns: Namespace) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("rollout undo deployment/shop").await?;
+    shop.wait("Aborted").await?;
+    shop.becomes("{.status.decisions[-1:].reason.kind}", |reason| reason == "undone").await?;
+    shop.fields_become(FOUND).await?;
+    eventually("the canary is gone", async || Ok(shop.ready("v2").await? == 0)).await?;
+    shop.nobody_was_turned_away()
+}
+
+pub async fn an_image_that_does_not_exist_is_told_and_aborted_at_its_deadline(ns: Namespace) -> Result {
+    let shop = Shop::open(ns, "startDeadline: 8s").await?;
+    shop.ns.kubectl("set image deployment/shop app=weir/demo-app:does-not-exist").await?;
+    let why = "{.status.conditions[?(@.type=='Ready')].message}";
+    shop.becomes(why, |why| why.contains("ErrImagePull") || why.contains("ImagePullBackOff")).await?;
+    shop.wait("Aborted").await?;
+    shop.becomes("{.status.decisions[-1:].reason.kind}", |reason| reason == "cannotStart").await?;
+    ensure!((shop.visitors.seen.v2.get(), shop.ready("v1").await?) == (0, 4));
+    shop.nobody_was_turned_away()
+}
+
+pub async fn scaling_in_mid_canary_is_the_native_one(ns: Namespace) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir pause shop").await?;
+    shop.ns.kubectl("scale deployment/shop --replicas=6").await?;
+    eventually("stable has six pods", async || Ok(shop.ready("v1").await? == 6)).await?;
+    ensure!((1..=3).contains(&shop.ready("v2").await?), "the canary is held");
+    shop.ns.kubectl("weir promote shop").await?;
+    shop.wait("Promoted").await?;
+    eventually(
+        "all are of the new revision",
+        async || Ok((shop.ready("v1").await?, shop.ready("v2").await?) == (0, 6)),
+    )
+    .await?;
+    shop.nobody_was_turned_away()
+}
+
+pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns: Namespace) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("delete canaryrelease/shop --timeout=60s").await?;
+    shop.fields_become(FOUND).await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    shop.nobody_was_turned_away()
+}
+
+pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everything(ns: Namespace) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir set-weight shop 20%").await?;
+    shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    let leader = shop.ns.jsonpath("lease/weir", "{.spec.holderIdentity}").await?;
+    shop.ns.kubectl(&format!("delete pod {leader} --grace-period=0 --force")).await?;
+    eventually("another one leads", async || {
+        let now = shop.ns.jsonpath("lease/weir", "{.spec.holderIdentity}").await?;
+        Ok(!now.is_empty() && now != leader)
+    })
+    .await?;
+    shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    shop.ns.kubectl("weir promote shop").await?;
+    shop.wait("Promoted").await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await.map(drop)
+}
+
+/// How many visit at a time.
+const VISITORS: usize = 12;
+
+/// The fields as [`Shop::open`] writes them.
+const FOUND: &str = "1 600 1";
+
+const RELEASE: &str = r#"
+apiVersion: weir.dev/v1alpha1
+kind: CanaryRelease
+metadata: {name: shop}
+spec:
+  targetRef: {kind: Deployment, name: shop}
+  steps: [{weight: 20%}, {weight: 50%}]
+  analysis:
+    minimumTime: 3s
+    warmUp: 1s
+    errorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 30%}
+    routeErrorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 40%}
+    latency: {enabled: false}
+  EXTRA
+"#;
+
+const GATEWAY: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: shop}
+spec:
+  gatewayClassName: CLASS
+  listeners:
+    - {name: http, port: 80, protocol: HTTP}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop}
+spec:
+  parentRefs: [{name: shop}]
+  rules:
+    - backendRefs: [{name: shop, port: 80}]
+"#;

@@ -1,0 +1,526 @@
+//! What may happen to a cluster while canaries are out, and what must not come of it.
+
+mod api_server;
+
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use rustls_pki_types::CertificateDer;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::TlsConnector;
+
+use self::api_server::{Front, HOST};
+use crate::harness::{Namespace, Reply, Result, connect, demo_app, eventually, get_with};
+use crate::releases::Visitors;
+use crate::weir::{self, Pod, leader_and_others, nothing_was_forbidden, pods};
+
+pub async fn without_the_api_server_no_request_fails_no_weight_rises_and_no_decision_is_lost(ns: Namespace) -> Result {
+    let address = open(&ns, &["shop", "bad"], WEIGHED).await?;
+    // Nobody visits yet: there is no evidence, and both stay at the first step.
+    begin(&ns, "shop", "").await?;
+    begin(&ns, "bad", FAILS).await?;
+    let all = pods(&ns).await?;
+    cut(&ns, &all, API_SERVER).await?;
+    let (late, reached) = start_another(&ns).await?;
+
+    let visitors = Visitors::come(address);
+    for pod in &all {
+        convicted_by_itself(&ns, pod, address).await?;
+    }
+    eventually("nobody leads", async || Ok(!all[0].leads().await? && !all[1].leads().await?)).await?;
+    // A pod of stable goes, and weir cannot be told.
+    let victim = ns.run("kubectl", &["get", "pods", "-l", "app=shop", "-o", "jsonpath={.items[0].metadata.name}"], "");
+    ns.kubectl(&format!("delete pod {}", victim.await?)).await?;
+    // From here nothing changes any more: the lease is over, and whatever waits for an answer has given up many times.
+    sleep(Duration::from_secs(15)).await;
+    for pod in &all {
+        assert_eq!((pod.weight(&ns, "shop").await?, pod.weight(&ns, "bad").await?), ("20%".into(), "0%".into()));
+    }
+    ensure!(all[0].canary_requests(&ns, "shop").await? > 100, "there is evidence to go on with");
+    assert_eq!(status(&ns, "bad", "{.status.weight}").await?, "20%", "the status could not be written");
+    assert_eq!((health(late, "/livez").await?, health(late, "/readyz").await?), (200, 503));
+
+    heal(&ns, &all).await?;
+    let _ = reached.send(());
+    ns.kubectl("wait --for=condition=Aborted canaryrelease/bad --timeout=60s").await?;
+    ns.kubectl("wait --for=condition=Promoted canaryrelease/shop --timeout=60s").await?;
+    eventually("the newcomer is ready", async || Ok(health(late, "/readyz").await? == 200)).await?;
+    let everybody = pods(&ns).await?;
+    assert_eq!(everybody.len(), 3, "{everybody:?}");
+    for pod in &everybody {
+        eventually("all know that one", async || Ok(pod.weight(&ns, "bad").await? == "0%")).await?;
+        // Once the Deployment has only the new revision there is no canary any more.
+        let over = async || Ok(pod.weight(&ns, "shop").await.ok().is_none_or(|weight| weight == "100%"));
+        eventually("all know the other", over).await?;
+    }
+    nobody_was_turned_away(&visitors)?;
+    nothing_was_forbidden(&ns).await
+}
+
+pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_raise_it_alone(ns: Namespace) -> Result {
+    open(&ns, &["shop", "bad"], WEIGHED).await?;
+    begin(&ns, "shop", "").await?;
+    begin(&ns, "bad", FAILS).await?;
+    let all = pods(&ns).await?;
+    let (leader, others) = leader_and_others(&ns).await?;
+    let follower = &others[0];
+    cut(&ns, &all, PEERS).await?;
+
+    // Only the one that does not lead has visitors.
+    let port = port_in_pods(&ns).await?;
+    eventually("the follower has all it takes to go on", async || {
+        for _ in 0..50 {
+            visit(follower.address, port, "shop").await?;
+        }
+        Ok(follower.release(&ns, "shop").await?["report"]["verdict"] == "pass")
+    })
+    .await?;
+    assert_eq!(leader.canary_requests(&ns, "shop").await?, 0, "the leader hears nothing of it");
+    convicted_by_itself(&ns, follower, follower.address).await?;
+    assert_eq!(follower.weight(&ns, "shop").await?, "20%", "who does not lead raises nothing");
+    assert_eq!(leader.canary_requests(&ns, "bad").await?, 0, "the leader hears nothing of that either");
+    // The verdict finds its own way where whoever leads cannot hear it.
+    ns.kubectl("wait --for=condition=Aborted canaryrelease/bad --timeout=60s").await?;
+    eventually("the leader goes by it", async || Ok(leader.weight(&ns, "bad").await? == "0%")).await?;
+    assert_eq!(leader.weight(&ns, "shop").await?, "20%");
+
+    let seen = follower.canary_requests(&ns, "shop").await?;
+    heal(&ns, &all).await?;
+    let healed = Instant::now();
+    eventually("the leader knows what the follower saw", async || {
+        Ok(leader.canary_requests(&ns, "shop").await? >= seen || leader.weight(&ns, "shop").await? != "20%")
+    })
+    .await?;
+    println!("counters reached the leader {:?} after the partition", healed.elapsed());
+    eventually("the leader goes on", async || {
+        for _ in 0..50 {
+            visit(follower.address, port, "shop").await?;
+        }
+        Ok(status(&ns, "shop", "{.status.phase}").await? == "Promoted")
+    })
+    .await
+}
+
+pub async fn replicas_go_one_after_the_other_and_no_evidence_with_them(ns: Namespace) -> Result {
+    let address = open(&ns, &["shop"], HELD).await?;
+    begin(&ns, "shop", "").await?;
+    let visitors = Visitors::come(address);
+    let (leader, _) = leader_and_others(&ns).await?;
+    eventually("there is evidence", async || Ok(leader.canary_requests(&ns, "shop").await? >= 300)).await?;
+    let before = leader.canary_requests(&ns, "shop").await?;
+    // The next generation has no visitors of its own: whatever it knows it has from the one before.
+    drop(visitors);
+    ns.kubectl("rollout restart deployment/weir").await?;
+    ns.kubectl("rollout status deployment/weir --timeout=80s").await?;
+    for pod in pods(&ns).await? {
+        let knows = async || Ok(pod.canary_requests(&ns, "shop").await? + IN_FLIGHT >= before);
+        eventually("the new ones know what the old ones saw", knows).await?;
+        assert_eq!(pod.weight(&ns, "shop").await?, "20%");
+    }
+    nothing_was_forbidden(&ns).await
+}
+
+pub async fn a_replica_that_is_killed_takes_nothing_with_it_but_what_was_on_its_connections(ns: Namespace) -> Result {
+    let address = open(&ns, &["shop"], HELD).await?;
+    begin(&ns, "shop", "").await?;
+    let visitors = Visitors::come(address);
+    let (leader, others) = leader_and_others(&ns).await?;
+    let victim = &others[0];
+    eventually("it has had visitors", async || Ok(victim.canary_requests(&ns, "shop").await? >= 100)).await?;
+    let known = victim.canary_requests(&ns, "shop").await?;
+    ns.kubectl(&format!("delete pod {} --grace-period=0 --force", victim.name)).await?;
+    eventually("there is another one", async || {
+        let now = pods(&ns).await?;
+        let is_there = now.len() == 2 && now.iter().all(|pod| pod.uid != victim.uid);
+        Ok(is_there && now.iter().any(|pod| pod.uid == leader.uid))
+    })
+    .await?;
+    ns.kubectl("rollout status deployment/weir --timeout=60s").await?;
+    ensure!(leader.leads().await?, "it leads as before");
+    for pod in pods(&ns).await? {
+        let knows = async || Ok(pod.canary_requests(&ns, "shop").await? + IN_FLIGHT >= known);
+        eventually("what it saw is known", knows).await?;
+        assert_eq!(pod.weight(&ns, "shop").await?, "20%");
+    }
+    let visited = visitors.seen.v1.get();
+    let (failed, trouble) = (visitors.seen.failed.get(), visitors.seen.trouble.borrow().clone());
+    ensure!(failed == 0 || trouble.starts_with("Err"), "{failed} failed, the first by {trouble}");
+    eventually("people come as before", async || Ok(visitors.seen.v1.get() > visited + 200)).await?;
+    ensure!(visitors.seen.failed.get() == failed, "more fail: {}", visitors.seen.trouble.borrow());
+    Ok(())
+}
+
+pub async fn watches_that_are_too_old_begin_anew_and_lose_nothing(ns: Namespace) -> Result {
+    let front = Front::start(ns.client.clone()).await?;
+    let address = open_behind(&ns, &["shop", "other"], WEIGHED, front.port()).await?;
+    let visitors = Visitors::come(address);
+    visit(address, 80, "other").await?;
+    // All watches end; what happens now nobody is told.
+    front.end_watches();
+    ns.kubectl("delete httproute/other").await?;
+    ns.apply(&route("shop").replace("name: shop}\nspec", "name: third}\nspec").replace("shop.test", "third.test"))
+        .await?;
+    ns.kubectl("scale deployment/shop --replicas=1").await?;
+    eventually("one is left", async || Ok(ns.jsonpath("deployment/shop", "{.status.replicas}").await? == "1")).await?;
+    let listed = front.lists();
+    front.answer_too_old();
+    eventually("everything is listed again", async || Ok(front.lists() >= listed + 2 * KINDS)).await?;
+    let third = async || Ok(get_with(address, 80, "/", &[("host", "third.test")]).await?.status == 200);
+    eventually("a new route is served", third).await?;
+    let other = async || Ok(get_with(address, 80, "/", &[("host", "other.test")]).await?.status == 404);
+    eventually("an old route is gone", other).await?;
+    ns.kubectl("scale deployment/shop --replicas=3").await?;
+    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    deploy(&ns, "shop", "").await?;
+    ns.kubectl("wait --for=condition=Promoted canaryrelease/shop --timeout=80s").await?;
+    nobody_was_turned_away(&visitors)
+}
+
+pub async fn a_certificate_is_rotated_without_a_failed_handshake(ns: Namespace) -> Result {
+    let (old, new) = (Certificate::new()?, Certificate::new()?);
+    ns.apply(&old.secret()).await?;
+    ns.apply(&GATEWAY.replace("CLASS", &weir::class(&ns)).replace(PLAIN, SECURE)).await?;
+    ns.apply(&demo_app("shop", "v1", 2)).await?;
+    ns.apply(&route("shop")).await?;
+    weir::install(&ns, 2).await?;
+    let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    let client = tls_client(&[&old, &new])?;
+    eventually("the first one is shown", async || Ok(handshake(&client, address).await? == old.der)).await?;
+
+    let (failed, stop) = (Rc::<RefCell<Vec<String>>>::default(), Rc::new(Cell::new(false)));
+    let visitors: Vec<_> = (0..4)
+        .map(|_| {
+            let (client, failed, stop) = (client.clone(), failed.clone(), stop.clone());
+            tokio::task::spawn_local(async move {
+                let mut visits = 0_u32;
+                while !stop.get() {
+                    visits += 1;
+                    if let Err(error) = handshake(&client, address).await {
+                        failed.borrow_mut().push(format!("{error:#}"));
+                    }
+                    sleep(Duration::from_millis(5)).await;
+                }
+                visits
+            })
+        })
+        .collect();
+    ns.apply(&new.secret()).await?;
+    let rotated = Instant::now();
+    eventually("the second one is shown by all", async || {
+        for _ in 0..10 {
+            if handshake(&client, address).await? != new.der {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+    .await?;
+    println!("the new certificate was shown everywhere after {:?}", rotated.elapsed());
+    stop.set(true);
+    for visitor in visitors {
+        ensure!(visitor.await? > 10, "nobody came");
+    }
+    ensure!(failed.borrow().is_empty(), "{:#?}", failed.borrow());
+    nothing_was_forbidden(&ns).await
+}
+
+pub async fn a_grant_that_is_revoked_ends_what_it_allowed(ns: Namespace) -> Result {
+    let address = open(&ns, &["shop"], HELD).await?;
+    let other = format!("{}-other", ns.name);
+    ns.kubectl(&format!("create namespace {other}")).await?;
+    let trial = async {
+        ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], &demo_app("far", "v1", 1)).await?;
+        let grant = GRANT.replace("NAMESPACE", &ns.name);
+        ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], &grant).await?;
+        ns.apply(
+            &route("far").replace("{name: far, port: 80}", &format!("{{name: far, namespace: {other}, port: 80}}")),
+        )
+        .await?;
+        let answers = async |status: u16| Ok(visit(address, 80, "far").await?.status == status);
+        eventually("it is reached", async || answers(200).await).await?;
+        ns.kubectl(&format!("delete referencegrant/grant --namespace {other}")).await?;
+        let revoked = Instant::now();
+        eventually("it is reached no more", async || {
+            for _ in 0..10 {
+                if !answers(500).await? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await?;
+        println!("the revoked backend was refused everywhere after {:?}", revoked.elapsed());
+        let reason = "{.status.parents[0].conditions[?(@.type=='ResolvedRefs')].reason}";
+        let told = async || Ok(ns.jsonpath("httproute/far", reason).await? == "RefNotPermitted");
+        eventually("the route is told", told).await?;
+        ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], &grant).await?;
+        eventually("it is reached again", async || answers(200).await).await
+    };
+    let ended = trial.await;
+    ns.kubectl(&format!("delete namespace {other} --wait=false")).await?;
+    ended
+}
+
+/// A certificate for shop.test and its key.
+struct Certificate {
+    der: CertificateDer<'static>,
+    pem: String,
+    key: String,
+}
+
+impl Certificate {
+    fn new() -> Result<Self> {
+        let made = rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()])?;
+        Ok(Self { der: made.cert.der().clone(), pem: made.cert.pem(), key: made.signing_key.serialize_pem() })
+    }
+
+    fn secret(&self) -> String {
+        serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "shop-tls" }, "type": "kubernetes.io/tls",
+            "stringData": { "tls.crt": self.pem, "tls.key": self.key },
+        })
+        .to_string()
+    }
+}
+
+fn tls_client(trusted: &[&Certificate]) -> Result<TlsConnector> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in trusted {
+        roots.add(certificate.der.clone())?;
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    // Every connection has to show a certificate.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The certificate that is shown to a new connection.
+async fn handshake(client: &TlsConnector, address: Ipv4Addr) -> Result<CertificateDer<'static>> {
+    let stream = connect(address, 443).await?;
+    let stream = timeout(Duration::from_secs(10), client.connect("shop.test".try_into()?, stream)).await??;
+    let shown = stream.get_ref().1.peer_certificates().and_then(|shown| shown.first()).context("one is shown")?;
+    Ok(shown.clone().into_owned())
+}
+
+/// A Gateway with workloads behind it, each with a host and a release of its own, and a weir of two; its address.
+async fn open(ns: &Namespace, names: &[&str], release: &str) -> Result<Ipv4Addr> {
+    open_behind(ns, names, release, 443).await
+}
+
+/// The same with a weir that reaches the API server at another port of the node than everybody.
+async fn open_behind(ns: &Namespace, names: &[&str], release: &str, port: u16) -> Result<Ipv4Addr> {
+    ns.apply(&GATEWAY.replace("CLASS", &weir::class(ns))).await?;
+    for name in names {
+        ns.apply(&demo_app(name, "v1", 3).replace("replicas: 3", "replicas: 3\n  minReadySeconds: 1")).await?;
+        ns.apply(&route(name)).await?;
+        ns.apply(&release.replace("NAME", name)).await?;
+    }
+    if port == 443 {
+        weir::install(ns, 2).await?;
+    } else {
+        weir::install_behind(ns, 2, (HOST, port)).await?;
+    }
+    let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    for name in names {
+        eventually("it answers", async || Ok(visit(address, 80, name).await?.status == 200)).await?;
+        eventually("its revision is known", async || {
+            Ok(!status(ns, name, "{.status.revisions.stable}").await?.is_empty())
+        })
+        .await?;
+    }
+    Ok(address)
+}
+
+fn route(name: &str) -> String {
+    ROUTE.replace("NAME", name)
+}
+
+/// Deploys `v2` of a workload with this variable.
+async fn deploy(ns: &Namespace, name: &str, variable: &str) -> Result {
+    let image = r#"{"name":"app","image":"weir/demo-app:v2","env":[VARIABLE]}"#.replace("VARIABLE", variable);
+    let patch = format!(r#"{{"spec":{{"template":{{"spec":{{"containers":[{image}]}}}}}}}}"#);
+    ns.run("kubectl", &["patch", "deployment", name, "-p", &patch], "").await.map(drop)
+}
+
+/// The same, and waits until its canary is at the first step everywhere. Nobody may visit it: it would go on.
+async fn begin(ns: &Namespace, name: &str, variable: &str) -> Result {
+    deploy(ns, name, variable).await?;
+    eventually("the canary has begun", async || {
+        for pod in pods(ns).await? {
+            if pod.weight(ns, name).await.ok().as_deref() != Some("20%") {
+                return Ok(false);
+            }
+        }
+        Ok(status(ns, name, "{.status.weight}").await? == "20%")
+    })
+    .await
+}
+
+/// Visits `bad` at `address` until `pod` has cut its canary.
+async fn convicted_by_itself(ns: &Namespace, pod: &Pod, address: Ipv4Addr) -> Result {
+    let port = if address == pod.address { port_in_pods(ns).await? } else { 80 };
+    eventually("the bad canary is cut", async || {
+        for _ in 0..20 {
+            visit(address, port, "bad").await?;
+        }
+        Ok(pod.weight(ns, "bad").await? == "0%")
+    })
+    .await?;
+    assert_eq!(pod.release(ns, "bad").await?["phase"], "aborted");
+    Ok(())
+}
+
+async fn visit(address: Ipv4Addr, port: u16, name: &str) -> Result<Reply> {
+    get_with(address, port, "/", &[("host", &format!("{name}.test"))]).await
+}
+
+async fn status(ns: &Namespace, name: &str, path: &str) -> Result<String> {
+    ns.jsonpath(&format!("canaryrelease/{name}"), path).await
+}
+
+/// The port of the Gateway inside of weir's pods.
+async fn port_in_pods(ns: &Namespace) -> Result<u16> {
+    let service = ns.read("v1", "services/weir-shop").await?;
+    let port = service.pointer("/spec/ports/0/targetPort").and_then(Value::as_u64).context("it has a port")?;
+    Ok(u16::try_from(port)?)
+}
+
+/// Starts one more pod of weir, which does not reach the API server until told that it does; its address.
+async fn start_another(ns: &Namespace) -> Result<(Ipv4Addr, oneshot::Sender<()>)> {
+    let silent = TcpListener::bind((HOST, 0)).await?;
+    let mut pod = ns.read("apps/v1", "deployments/weir").await?["spec"]["template"].take();
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = "weir-late".into();
+    let variables = pod["spec"]["containers"][0]["env"].as_array_mut().context("it has variables")?;
+    variables.extend(weir::api_server_at(HOST, silent.local_addr()?.port()));
+    ns.apply(&pod.to_string()).await?;
+    let (reached, is_reached) = oneshot::channel();
+    tokio::task::spawn_local(async move {
+        if is_reached.await.is_ok() {
+            while let Ok((mut near, _)) = silent.accept().await {
+                tokio::task::spawn_local(async move {
+                    let mut far = TcpStream::connect((HOST, 6443)).await?;
+                    tokio::io::copy_bidirectional(&mut near, &mut far).await
+                });
+            }
+        }
+    });
+    let address = ns.address("v1", "pods/weir-late", "/status/podIP").await?;
+    eventually("it lives", async || Ok(health(address, "/livez").await? == 200)).await?;
+    Ok((address, reached))
+}
+
+/// What the control surface of a pod of weir answers.
+async fn health(address: Ipv4Addr, path: &str) -> Result<u16> {
+    Ok(get_with(address, 9180, path, &[("host", "weir")]).await?.status)
+}
+
+/// Drops packets of these pods, in their own network namespaces.
+async fn cut(ns: &Namespace, pods: &[Pod], what: &str) -> Result {
+    let rules = format!(
+        "table inet trial {{\n chain in {{\n type filter hook input priority 0\n {what}\n }}\n \
+         chain out {{\n type filter hook output priority 0\n {what}\n }}\n}}\n"
+    );
+    nft(ns, pods, &rules).await
+}
+
+async fn heal(ns: &Namespace, pods: &[Pod]) -> Result {
+    nft(ns, pods, "delete table inet trial").await
+}
+
+async fn nft(ns: &Namespace, pods: &[Pod], rules: &str) -> Result {
+    for pod in pods {
+        let namespace = format!("--net=/run/netns/{}", pod.uid);
+        ns.run("nsenter", &[&namespace, "sh", "-c", "PATH=$PATH:/usr/sbin:/sbin exec nft -f -"], rules).await?;
+    }
+    Ok(())
+}
+
+fn nobody_was_turned_away(visitors: &Visitors) -> Result {
+    let failed = visitors.seen.failed.get();
+    ensure!(failed == 0, "{failed} requests failed, the first by {}", visitors.seen.trouble.borrow());
+    ensure!(visitors.seen.v1.get() > 0);
+    Ok(())
+}
+
+/// What is between weir and the API server.
+const API_SERVER: &str = "ip daddr 10.96.0.1 drop\n ip saddr 10.96.0.1 drop";
+
+/// What is between replicas.
+const PEERS: &str = "tcp dport 9182 drop\n tcp sport 9182 drop";
+
+/// Requests that may have been counted by one alone for less than a second.
+const IN_FLIGHT: u64 = 60;
+
+/// Kinds that weir watches.
+const KINDS: usize = 18;
+
+const FAILS: &str = r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"100%"}"#;
+
+const WEIGHED: &str = r#"
+apiVersion: weir.dev/v1alpha1
+kind: CanaryRelease
+metadata: {name: NAME}
+spec:
+  targetRef: {kind: Deployment, name: NAME}
+  steps: [{weight: 20%}, {weight: 50%}]
+  analysis:
+    minimumTime: 3s
+    warmUp: 1s
+    errorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 30%}
+    routeErrorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 40%}
+    latency: {enabled: false}
+"#;
+
+const HELD: &str = r#"
+apiVersion: weir.dev/v1alpha1
+kind: CanaryRelease
+metadata: {name: NAME}
+spec:
+  targetRef: {kind: Deployment, name: NAME}
+  steps: [{weight: 20%, atLeast: 1h}, {weight: 50%}]
+  analysis: {latency: {enabled: false}}
+"#;
+
+const GATEWAY: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: shop}
+spec:
+  gatewayClassName: CLASS
+  listeners:
+    - {name: http, port: 80, protocol: HTTP}
+"#;
+
+const PLAIN: &str = "{name: http, port: 80, protocol: HTTP}";
+const SECURE: &str = "{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: shop-tls}]}}";
+
+const GRANT: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: grant}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: NAMESPACE}]
+  to: [{group: "", kind: Service}]
+"#;
+
+const ROUTE: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: NAME}
+spec:
+  parentRefs: [{name: shop}]
+  hostnames: [NAME.test]
+  rules:
+    - backendRefs: [{name: NAME, port: 80}]
+"#;

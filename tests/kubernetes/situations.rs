@@ -1,0 +1,279 @@
+//! The examples of `deploy/examples`, applied as they are to a weir that was installed as people install it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::harness::{Namespace, Result, connect, eventually, get, get_with};
+
+pub async fn one_pod_of_each_and_five_percent_of_10_000_requests(ns: Namespace) -> Result {
+    let address = ns.example("weights.yaml").await?;
+    let seen = versions(address, 10_000, 4).await?;
+    near(&seen, 500)?;
+    // However many pods either side has.
+    ns.kubectl("scale deployment/app-v1 --replicas=3").await?;
+    ns.kubectl("rollout status deployment/app-v1 --timeout=60s").await?;
+    near(&versions(address, 2_000, 4).await?, 100)?;
+    ns.kubectl("scale deployment/app-v2 --replicas=3").await?;
+    ns.kubectl("rollout status deployment/app-v2 --timeout=60s").await?;
+    near(&versions(address, 2_000, 4).await?, 100)
+}
+
+pub async fn without_pods_of_v1_v2_gets_everything(ns: Namespace) -> Result {
+    let address = ns.example("weights.yaml").await?;
+    ns.kubectl("scale deployment/app-v1 --replicas=0").await?;
+    eventually("v1 is gone", async || Ok(ns.jsonpath("deployment/app-v1", "{.status.replicas}").await?.is_empty()))
+        .await?;
+    eventually("v2 has everything", async || Ok(versions(address, 100, 2).await?.get("v2") == Some(&100))).await
+}
+
+pub async fn an_ingress_with_nginx_canary_annotations_is_served_as_it_is(ns: Namespace) -> Result {
+    install(&ns).await?;
+    let host = format!("{}.test", ns.name);
+    let manifest = example_text("ingress.yaml").replace("    - http:", &format!("    - host: {host}\n      http:"));
+    ns.apply(&manifest).await?;
+    let address = ns.address("networking.k8s.io/v1", "ingresses/app", "/status/loadBalancer/ingress/0/ip").await?;
+    let version = async |fields: &[(&str, &str)]| {
+        let host: &[(&str, &str)] = &[("host", &host)];
+        Result::Ok(get_with(address, 80, "/version", &[host, fields].concat()).await?.text)
+    };
+    eventually("v1 and v2 answer", async || {
+        Ok(version(&[("x-canary", "always")]).await? == "v2\n" && version(&[("x-canary", "never")]).await? == "v1\n")
+    })
+    .await?;
+    for _ in 0..20 {
+        assert_eq!(version(&[("x-canary", "always")]).await?, "v2\n");
+        assert_eq!(version(&[("x-canary", "never")]).await?, "v1\n");
+    }
+    let seen = versions_of(address, &host, 2_000, 4).await?;
+    near(&seen, 100)
+}
+
+pub async fn a_host_belongs_to_the_oldest_ingress_and_the_second_is_told(ns: Namespace) -> Result {
+    install(&ns).await?;
+    let host = format!("{}.test", ns.name);
+    let manifest = example_text("ingress.yaml").replace("    - http:", &format!("    - host: {host}\n      http:"));
+    ns.apply(&manifest).await?;
+    ns.address("networking.k8s.io/v1", "ingresses/app", "/status/loadBalancer/ingress/0/ip").await?;
+    let other = format!("{}-other", ns.name);
+    ns.kubectl(&format!("create namespace {other}")).await?;
+    let ingress =
+        manifest.split("---\n").find(|part| part.contains("kind: Ingress") && !part.contains("annotations")).unwrap();
+    let told = async {
+        ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], ingress).await?;
+        eventually("the second is told", async || {
+            let events = ns
+                .run("kubectl", &["get", "events", "--namespace", &other, "-o", "jsonpath={.items[*].message}"], "")
+                .await?;
+            Ok(events.contains(&format!("host {host} belongs to Ingress {}/app", ns.name)))
+        })
+        .await
+    };
+    let told = told.await;
+    ns.kubectl(&format!("delete namespace {other} --wait=false")).await?;
+    told
+}
+
+pub async fn a_rolling_update_under_load_fails_no_request(ns: Namespace) -> Result {
+    let address = ns.example("rolling-update.yaml").await?;
+    let (stop, failed) = (Rc::new(AtomicBool::new(false)), Rc::new(RefCell::new(Vec::new())));
+    let visitors: Vec<_> =
+        (0..4).map(|_| tokio::task::spawn_local(visit(address, stop.clone(), failed.clone()))).collect();
+    for image in ["v2", "v3"] {
+        ns.kubectl(&format!("set image deployment/app app=weir/demo-app:{image}")).await?;
+        ns.kubectl("rollout status deployment/app --timeout=90s").await?;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut visits = 0;
+    for visitor in visitors {
+        visits += visitor.await?;
+    }
+    ensure!(visits > 500, "only {visits} visits");
+    let failed = failed.take();
+    ensure!(failed.is_empty(), "{} of {visits} failed: {failed:#?}", failed.len());
+    assert_eq!(get(address, 80, "/version").await?.text, "v3\n");
+    Ok(())
+}
+
+pub async fn the_chart_and_the_kustomization_are_the_same_objects(ns: Namespace) -> Result {
+    let chart = deploy("helm/weir");
+    let chart = ns.run("helm", &["template", "weir", &chart, "--namespace", "weir-system"], "").await?;
+    let base = ns.run("kubectl", &["kustomize", &deploy("kustomize/base")], "").await?;
+    let (chart, mut base) = (objects(&chart)?, objects(&base)?);
+    // A chart is installed into a namespace that is there.
+    base.remove("Namespace weir-system");
+    assert_eq!(chart.keys().collect::<Vec<_>>(), base.keys().collect::<Vec<_>>());
+    for (name, object) in &base {
+        assert_eq!(serde_json::to_string_pretty(&chart[name])?, serde_json::to_string_pretty(object)?, "{name}");
+    }
+    Ok(())
+}
+
+pub async fn the_charts_are_good(ns: Namespace) -> Result {
+    for chart in ["helm/weir", "helm/weir-crds"] {
+        ns.run("helm", &["lint", "--strict", &deploy(chart)], "").await?;
+    }
+    let all = "autoscaling.enabled=true,serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true";
+    let everything = ns.run("helm", &["template", "weir", &deploy("helm/weir"), "--set", all], "").await?;
+    let objects = objects(&everything)?;
+    for name in
+        ["HorizontalPodAutoscaler weir", "ServiceMonitor weir", "PrometheusRule weir", "ConfigMap weir-dashboard"]
+    {
+        assert!(objects.contains_key(name), "{name}");
+    }
+    assert!(objects["Deployment weir"]["spec"].get("replicas").is_none(), "the autoscaler says how many");
+    let wrong = ns.try_run("helm", &["template", "weir", &deploy("helm/weir"), "--set", "replica=3"], "").await?;
+    assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("replica"), "a typo is refused");
+    Ok(())
+}
+
+impl Namespace {
+    /// Applies an example, and waits until it answers; the address of its Gateway.
+    async fn example(&self, file: &str) -> Result<Ipv4Addr> {
+        self.example_with(file, str::to_owned).await
+    }
+
+    /// The same, edited before it is applied.
+    pub async fn example_with(&self, file: &str, edit: impl Fn(&str) -> String) -> Result<Ipv4Addr> {
+        install(self).await?;
+        self.apply(&edit(&example_text(file))).await?;
+        let address = self.address("gateway.networking.k8s.io/v1", "gateways/app", "/status/addresses/0/value").await?;
+        eventually("it answers", async || Ok(get(address, 80, "/version").await?.status == 200)).await?;
+        for deployment in self.kubectl("get deployments -o name").await?.lines() {
+            self.kubectl(&format!("rollout status {deployment} --timeout=60s")).await?;
+        }
+        Ok(address)
+    }
+}
+
+/// Installs weir once for all trials, with Helm, as people do.
+pub async fn install(ns: &Namespace) -> Result {
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
+    let install = async || {
+        ns.run("kubectl", &["apply", "-f", "-"], CLASS).await?;
+        // Trials of releases bring the definitions too.
+        let own = ["--namespace", "weir-system", "--create-namespace", "--take-ownership", "--wait"];
+        let crds = ["upgrade", "--install", "weir-crds", &deploy("helm/weir-crds")];
+        ns.run("helm", &[&crds[..], &own].concat(), "").await?;
+        let set = ["--set", "gatewayClass.create=false,args={--controller-name=weir.dev/situations}"];
+        let weir = ["upgrade", "--install", "weir", &deploy("helm/weir")];
+        ns.run("helm", &[&weir[..], &own, &set].concat(), "").await?;
+        anyhow::Ok(())
+    };
+    INSTALLED.get_or_try_init(install).await.map(drop)
+}
+
+/// Other weirs in this cluster have classes of their own.
+const CLASS: &str = "
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: weir-situations}
+spec: {controllerName: weir.dev/situations}
+";
+
+pub fn deploy(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path).to_string_lossy().into_owned()
+}
+
+pub fn example_text(file: &str) -> String {
+    let text = std::fs::read_to_string(deploy("examples") + "/" + file).unwrap();
+    text.replace("gatewayClassName: weir\n", "gatewayClassName: weir-situations\n")
+}
+
+/// The versions that answer `count` requests, sent on so many connections.
+async fn versions(address: Ipv4Addr, count: u32, connections: u32) -> Result<BTreeMap<String, u32>> {
+    versions_of(address, "shop.test", count, connections).await
+}
+
+async fn versions_of(address: Ipv4Addr, host: &str, count: u32, connections: u32) -> Result<BTreeMap<String, u32>> {
+    let mut seen = BTreeMap::new();
+    for _ in 0..connections {
+        let stream = connect(address, 80).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        for _ in 0..count / connections {
+            let request = http::Request::get("/version").header("host", host).body(Empty::<Bytes>::new())?;
+            sender.ready().await?;
+            let answer = sender.send_request(request).await?;
+            let text = answer.into_body().collect().await?.to_bytes();
+            *seen.entry(String::from_utf8_lossy(&text).trim().to_owned()).or_default() += 1;
+        }
+        connection.abort();
+    }
+    Ok(seen)
+}
+
+/// v2 got its share but for one request in each worker that took part, and all others went to v1.
+fn near(seen: &BTreeMap<String, u32>, share: u32) -> Result {
+    let v2 = seen.get("v2").copied().unwrap_or_default();
+    ensure!(v2.abs_diff(share) <= WORKERS, "v2 got {v2} instead of {share}: {seen:?}");
+    ensure!(seen.keys().all(|version| version == "v1" || version == "v2"), "{seen:?}");
+    Ok(())
+}
+
+/// Visits without a pause until told to stop; how often. What failed is told with the time.
+async fn visit(address: Ipv4Addr, stop: Rc<AtomicBool>, failed: Rc<RefCell<Vec<String>>>) -> u32 {
+    let mut visits = 0;
+    while !stop.load(Ordering::Relaxed) {
+        visits += 1;
+        let failure = match get(address, 80, "/").await {
+            Ok(answer) if answer.status == 200 => None,
+            Ok(answer) => Some(format!("{} {:?} {}", answer.status, answer.headers, answer.text)),
+            Err(problem) => Some(format!("{problem:#}")),
+        };
+        if let Some(failure) = failure {
+            failed.borrow_mut().push(format!("{} {failure}", jiff::Timestamp::now()));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    visits
+}
+
+/// The objects of a stream of YAML, by kind and name, without what only one of the tools writes.
+fn objects(text: &str) -> Result<BTreeMap<String, Value>> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).context("it is YAML")?;
+    let mut objects = BTreeMap::new();
+    for mut object in documents.into_iter().filter(|object| !object.is_null()) {
+        let name = format!(
+            "{} {}",
+            object["kind"].as_str().unwrap_or("?"),
+            object["metadata"]["name"].as_str().unwrap_or("?")
+        );
+        if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            for label in ["app.kubernetes.io/managed-by", "app.kubernetes.io/version", "helm.sh/chart"] {
+                labels.remove(label);
+            }
+        }
+        if let Some(container) = object.pointer_mut("/spec/template/spec/containers/0").and_then(Value::as_object_mut) {
+            // The default, which the chart writes down.
+            container.remove("imagePullPolicy");
+        }
+        objects.insert(name, sorted(object));
+    }
+    Ok(objects)
+}
+
+/// The same with the keys of every mapping in order.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            map.into_iter().map(|(key, value)| (key, sorted(value))).collect::<BTreeMap<_, _>>().into_iter().collect()
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
+}
+
+/// Two pods of weir, each with as many workers as the machine has cores, of which four connections reach four at most.
+const WORKERS: u32 = 4;

@@ -1,0 +1,160 @@
+//! A weir of a trial's own, just as `deploy/` has it and under its roles; but with a name of its own for what belongs to the
+//! whole cluster, and with fewer seconds to wait.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use crate::harness::{Namespace, Result, get_with};
+
+/// Installs it with so many replicas; its GatewayClass is [`class`].
+pub async fn install(ns: &Namespace, replicas: u32) -> Result {
+    let class = Class { name: class(ns), controller: format!("weir.dev/{}", ns.name) };
+    install_as(ns, replicas, &class, &[]).await
+}
+
+/// The same, with another way to the API server.
+pub async fn install_behind(ns: &Namespace, replicas: u32, (host, port): (&str, u16)) -> Result {
+    let class = Class { name: class(ns), controller: format!("weir.dev/{}", ns.name) };
+    install_as(ns, replicas, &class, &api_server_at(host, port)).await
+}
+
+/// The variables that lead a pod to an API server.
+pub fn api_server_at(host: &str, port: u16) -> Vec<Value> {
+    let variable = |name: &str, value: String| json!({ "name": name, "value": value });
+    vec![variable("KUBERNETES_SERVICE_HOST", host.to_owned()), variable("KUBERNETES_SERVICE_PORT", port.to_string())]
+}
+
+/// The class of the Gateways that [`install`]ed weirs serve.
+pub fn class(ns: &Namespace) -> String {
+    format!("weir-{}", ns.name)
+}
+
+/// A GatewayClass and its controller.
+pub struct Class {
+    pub name: String,
+    pub controller: String,
+}
+
+/// The same with another class, and further variables in its environment.
+pub async fn install_as(ns: &Namespace, replicas: u32, class: &Class, variables: &[Value]) -> Result {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kustomize/base");
+    let text = ns.run("kubectl", &["kustomize", &base.to_string_lossy()], "").await?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).context("it is YAML")?;
+    let mut items: Vec<Value> = documents.into_iter().filter_map(|object| adapted(object, ns, class)).collect();
+    let deployment = items.iter_mut().find(|object| object["kind"] == "Deployment").context("there is a Deployment")?;
+    deployment["spec"]["replicas"] = replicas.into();
+    let container = &mut deployment["spec"]["template"]["spec"]["containers"][0];
+    container["env"].as_array_mut().context("it has variables")?.extend(variables.iter().cloned());
+    // First: weir reads its token once.
+    let token = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "weir-admin" }, "stringData": { "token": TOKEN },
+    });
+    items.insert(0, token);
+    ns.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()).await?;
+    ns.kubectl("rollout status deployment/weir --timeout=60s").await.map(drop)
+}
+
+/// An object of `deploy/` as the trial wants it; nothing of what it does not need.
+fn adapted(mut object: Value, ns: &Namespace, class: &Class) -> Option<Value> {
+    let own = format!("weir-{}", ns.name);
+    match (object["kind"].as_str()?, object["metadata"]["name"].as_str()?) {
+        ("GatewayClass", _) => {
+            object["metadata"]["name"] = class.name.clone().into();
+            object["spec"]["controllerName"] = class.controller.clone().into();
+        }
+        ("ClusterRole" | "ClusterRoleBinding", "weir") => object["metadata"]["name"] = own.clone().into(),
+        ("ServiceAccount" | "Role" | "RoleBinding", "weir") => object["metadata"]["namespace"] = ns.name.clone().into(),
+        ("Deployment", _) => {
+            object["metadata"]["namespace"] = ns.name.clone().into();
+            object["spec"]["minReadySeconds"] = 0.into();
+            let container = &mut object["spec"]["template"]["spec"]["containers"][0];
+            container["readinessProbe"]["periodSeconds"] = 1.into();
+            container["args"].as_array_mut()?.push(format!("--controller-name={}", class.controller).into());
+        }
+        _ => return None,
+    }
+    if object["kind"] == "ClusterRoleBinding" {
+        object["roleRef"]["name"] = own.into();
+    }
+    for subject in object["subjects"].as_array_mut().into_iter().flatten() {
+        subject["namespace"] = ns.name.clone().into();
+    }
+    Some(object)
+}
+
+/// A pod of weir.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    pub name: String,
+    pub uid: String,
+    pub address: Ipv4Addr,
+}
+
+/// The pods of weir that are not on their way out, by name.
+pub async fn pods(ns: &Namespace) -> Result<Vec<Pod>> {
+    let pods = ns.read("v1", "pods?labelSelector=app.kubernetes.io%2Fname%3Dweir").await?;
+    let pod = |pod: &Value| {
+        let address = pod["status"]["podIP"].as_str()?.parse().ok()?;
+        let metadata = &pod["metadata"];
+        let text = |name: &str| metadata[name].as_str().map(str::to_owned);
+        metadata.get("deletionTimestamp").is_none().then_some(Pod { name: text("name")?, uid: text("uid")?, address })
+    };
+    Ok(pods["items"].as_array().into_iter().flatten().filter_map(pod).collect())
+}
+
+/// The pods of weir: the one that leads, and the others.
+pub async fn leader_and_others(ns: &Namespace) -> Result<(Pod, Vec<Pod>)> {
+    let holder = ns.jsonpath("lease/weir", "{.spec.holderIdentity}").await?;
+    let (leader, others): (Vec<_>, Vec<_>) = pods(ns).await?.into_iter().partition(|pod| pod.name == holder);
+    Ok((leader.into_iter().next().context("one leads")?, others))
+}
+
+impl Pod {
+    /// What the release says at this replica's control surface.
+    pub async fn release(&self, ns: &Namespace, name: &str) -> Result<Value> {
+        let reply = self.ask(&format!("/releases/{}/{name}", ns.name)).await?;
+        Ok(serde_json::from_str(&reply)?)
+    }
+
+    /// The canary's share in force at this replica.
+    pub async fn weight(&self, ns: &Namespace, release: &str) -> Result<String> {
+        Ok(self.release(ns, release).await?["weight"].as_str().context("it has a weight")?.to_owned())
+    }
+
+    /// Requests that this replica knows the canary had.
+    pub async fn canary_requests(&self, ns: &Namespace, release: &str) -> Result<u64> {
+        self.release(ns, release).await?.pointer("/canary/requests").and_then(Value::as_u64).context("it counts")
+    }
+
+    /// Whether this replica leads, by its own word.
+    pub async fn leads(&self) -> Result<bool> {
+        Ok(self.ask("/metrics").await?.lines().any(|line| line == "weir_leader 1"))
+    }
+
+    async fn ask(&self, path: &str) -> Result<String> {
+        let (host, bearer) = (format!("{}:9180", self.address), format!("Bearer {TOKEN}"));
+        let reply = get_with(self.address, 9180, path, &[("host", &host), ("authorization", &bearer)]).await?;
+        ensure!(reply.status == 200, "{path} of {}: {} {}", self.name, reply.status, reply.text);
+        Ok(reply.text)
+    }
+}
+
+/// Fails when weir was ever refused something: it may do what it does, and tries nothing else.
+pub async fn nothing_was_forbidden(ns: &Namespace) -> Result {
+    for pod in pods(ns).await? {
+        let log = ns.kubectl(&format!("logs {} --tail=-1", pod.name)).await?;
+        // A namespace that is being deleted refuses everybody.
+        let is_refusal = |line: &&str| {
+            let line = line.to_lowercase();
+            line.contains("forbidden") && !line.contains("because it is being terminated")
+        };
+        let refused: Vec<_> = log.lines().filter(is_refusal).collect();
+        ensure!(refused.is_empty(), "{} was refused something: {refused:#?}", pod.name);
+    }
+    Ok(())
+}
+
+const TOKEN: &str = "the-token-of-the-trials-weirs";
