@@ -35,7 +35,8 @@ fn main() -> ExitCode {
         return cluster::main(Parts::Plane, readme::walk);
     }
     let arguments = Arguments::from_args();
-    let why_not = cluster::missing();
+    let parts = if wants_conformance() { Parts::Conformance } else { Parts::Plane };
+    let why_not = cluster::missing(parts);
     if arguments.list || why_not.is_some() {
         let reason = why_not.as_ref().map(|what| format!("skipped: {what}")).unwrap_or_default();
         if !reason.is_empty() {
@@ -44,7 +45,6 @@ fn main() -> ExitCode {
         let trials = all(None).into_iter().map(|trial| if reason.is_empty() { trial } else { ignored(trial, &reason) });
         return libtest_mimic::run(&arguments, trials.collect()).exit_code();
     }
-    let parts = if wants_conformance() { Parts::Conformance } else { Parts::Plane };
     cluster::main(parts, |cluster| Ok(run(arguments, cluster).exit_code()))
 }
 
@@ -106,6 +106,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             users_stay_with_their_version_and_an_outage_of_the_database_is_not_blamed_on_the_canary,
             commands_and_explanations_fit_the_moment,
             a_release_that_makes_no_sense_is_told_so_and_the_others_go_on,
+            a_master_and_its_workers_move_promote_and_abort_together,
             scaling_under_load_loses_nothing,
             the_same_names_in_two_namespaces_are_independent,
             a_canary_in_a_crash_loop_gets_nothing_and_is_aborted_at_its_deadline,

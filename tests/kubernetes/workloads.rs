@@ -214,7 +214,58 @@ pub async fn a_release_that_makes_no_sense_is_told_so_and_the_others_go_on(ns: N
     let sense = r#"{"spec":{"analysis":{"errorRate":{"tolerable":"1.25x + 5%","bad":"1.5x + 30%"}}}}"#;
     app.ns.run("kubectl", &["patch", "canaryrelease", "app", "--type=merge", "-p", sense], "").await?;
     app.becomes(&ready("status"), |status| status == "True").await?;
+    // It goes on where it was.
+    app.ns.kubectl("weir promote app").await?;
+    app.wait("Promoted").await?;
+    app.is("v2").await?;
     app.visitors.were_all_answered()
+}
+
+pub async fn a_master_and_its_workers_move_promote_and_abort_together(ns: Namespace) -> Result {
+    let edit = |text: &str| steady(&text.replace("name: jobs", "name: app"));
+    let address = ns.example_with("workloads.yaml", edit).await?;
+    let visitors = Visitors::of(HOST, address, &["/", "/work"]);
+    let jobs = ["master", "worker"];
+    let both = async |path: &str, wanted: &str| {
+        for one in jobs {
+            eventually(&format!("{path} of {one} is {wanted}"), async || {
+                Ok(ns.jsonpath(&format!("canaryrelease/{one}"), path).await? == wanted)
+            })
+            .await?;
+        }
+        Result::Ok(())
+    };
+    let start = async |version: &str| {
+        for one in jobs {
+            ns.kubectl(&format!("set image deployment/{one} app=weir/demo-app:{version}")).await?;
+        }
+        // The master's canary is seen first: when the workers' is in the rollout, so is the master's.
+        both("{.status.phase}", "Progressing").await
+    };
+    for one in jobs {
+        eventually("what runs is stable", async || {
+            Ok(!ns.jsonpath(&format!("canaryrelease/{one}"), "{.status.revisions.stable}").await?.is_empty())
+        })
+        .await?;
+    }
+    start("v2").await?;
+    // By either name.
+    ns.kubectl("weir set-weight worker 40%").await?;
+    both("{.status.weight}", "40%").await?;
+    ns.kubectl("weir promote master").await?;
+    both("{.status.phase}", "Promoted").await?;
+    for one in jobs {
+        ns.kubectl(&format!("rollout status deployment/{one} --timeout=60s")).await?;
+    }
+    start("v3").await?;
+    ns.kubectl("weir abort worker").await?;
+    both("{.status.phase}", "Aborted").await?;
+    let before = visitors.seen("v3");
+    let then = visitors.seen("v2");
+    eventually("only v2 answers", async || Ok(visitors.seen("v2") > then + 50)).await?;
+    // What was on its way when it was cut.
+    ensure!(visitors.seen("v3") <= before + u32::try_from(VISITORS)?, "nobody comes to an aborted canary");
+    visitors.were_all_answered()
 }
 
 pub async fn scaling_under_load_loses_nothing(ns: Namespace) -> Result {

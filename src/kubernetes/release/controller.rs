@@ -27,7 +27,7 @@ use crate::kubernetes::lease::Leadership;
 use crate::kubernetes::world::{Key, World};
 use crate::rollout::{Input, OnNoEvidence, OnSuspicion, Phase, Reason, Scene, Spec, decision, step};
 use crate::stats::{Bounds, Tally};
-use crate::types::{Name, Timestamp};
+use crate::types::Timestamp;
 
 /// The cluster, and which of its releases are this weir's: those with a route to them.
 #[derive(Clone, Debug, Default)]
@@ -52,8 +52,6 @@ pub struct Controller {
     written: BTreeMap<Key, CanaryRelease>,
     /// When the evidence in a status was written last.
     evidence: BTreeMap<Key, Instant>,
-    /// The last decision that the engine was told.
-    adopted: BTreeMap<Name, JournalEntry>,
     /// Commands that have been carried out here, by uid, until they are gone.
     answered: BTreeSet<String>,
 }
@@ -78,8 +76,8 @@ impl Controller {
             client.clone(),
             kube::runtime::events::Reporter { controller: "weir".into(), instance: Some(me) },
         );
-        let (written, evidence, adopted, answered) = Default::default();
-        Self { client, control, book, leadership, clock, recorder, written, evidence, adopted, answered }
+        let (written, evidence, answered) = Default::default();
+        Self { client, control, book, leadership, clock, recorder, written, evidence, answered }
     }
 
     /// Follows `views` until `stop`.
@@ -99,15 +97,16 @@ impl Controller {
         }
     }
 
-    /// Tells the engine what is decided in `world`. To be called before listeners open.
-    pub async fn adopt(&mut self, world: &World) {
+    /// Tells the engine what is decided in `world` and not in force here, but where a decision of its own is on its way there.
+    async fn adopt(&self, world: &World) {
+        let engine = self.control.subscribe().borrow().clone();
         for (key, release) in world.canary_releases.iter() {
             let last = release.status.as_ref().and_then(CanaryReleaseStatus::last);
-            if let (Some(name), Some(last)) = (name_of(key), last)
-                && self.adopted.get(&name) != Some(last)
-            {
+            let Some((name, last)) = name_of(key).zip(last) else { continue };
+            let Ok(there) = engine.binary_search_by(|status| status.name.cmp(&name)) else { continue };
+            let in_force = engine[there].last.as_ref() == Some(last) && engine[there].weight == last.state.weight;
+            if !in_force && self.book.waiting(&name).noted.is_empty() {
                 self.control.adopt(last.clone()).await;
-                self.adopted.insert(name, last.clone());
             }
         }
     }
@@ -115,8 +114,6 @@ impl Controller {
     async fn look(&mut self, View { mut world, ours, refused }: View) {
         self.overlay(&mut world);
         self.adopt(&world).await;
-        // What leaves the configuration the engine forgets: it is told again when that comes back.
-        self.adopted.retain(|name, _| ours.iter().any(|key| name_of(key).as_ref() == Some(name)));
         if !self.leadership.leads() {
             self.book.withdraw();
             self.settle(&world);
@@ -296,9 +293,9 @@ fn gone(
     // A decision that is being written with this one comes first.
     let last = latest.filter(|latest| latest.state.rollout == last.state.rollout).unwrap_or(last);
     let late = |plan: &Plan| {
-        let canary = plan.revisions.as_ref()?.canary.as_ref()?;
+        let since = plan.revisions.as_ref().filter(|revisions| revisions.canary.is_some())?.since?;
         let detail = plan.trouble.as_ref()?.to_string();
-        (now.since(canary.since) >= release.spec.start_deadline()).then_some(Reason::CannotStart { detail })
+        (now.since(since) >= release.spec.start_deadline()).then_some(Reason::CannotStart { detail })
     };
     let reason = if plan.undone { Reason::Undone } else { late(plan)? };
     let spec = Spec {

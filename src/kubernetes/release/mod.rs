@@ -49,14 +49,15 @@ fn members<'a>(world: &'a World, key: &'a Key) -> Vec<(&'a Key, &'a Arc<CanaryRe
     all.filter(|(other, release)| *other == key || (group.is_some() && release.spec.group.as_ref() == group)).collect()
 }
 
-/// What one release adds to the name of its rollout: another text is another rollout.
+/// What one release adds to the name of its rollout: another text is another rollout. It stays when the rollout is over: in a
+/// group one member may be done with a promotion before another has begun with it.
 fn part(release: &CanaryRelease) -> String {
     if release.spec.target_ref.is_none() {
         return release.spec.revision.clone().unwrap_or_default().replace('+', "-");
     }
     let revisions = release.status.as_ref().and_then(|status| status.revisions.as_ref());
-    let canary = revisions.and_then(|revisions| revisions.canary.as_ref());
-    canary.map_or(String::new(), |canary| canary.since.as_millis().to_string())
+    let since = revisions.and_then(|revisions| revisions.since);
+    since.map_or(String::new(), |since| since.as_millis().to_string())
 }
 
 /// The last decision about the present rollout of the release at `key`; `None` before the first one.

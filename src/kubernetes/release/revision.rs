@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use canary::Trouble;
 
-use super::status::{Canary, HeldFields, Revisions};
+use super::status::{HeldFields, Revisions};
 use crate::rollout::Phase;
 use crate::types::{Ratio, Timestamp};
 
@@ -179,17 +179,17 @@ impl Plan {
 
     /// A revision that nobody knows is wanted.
     fn question(&mut self, work: Workload<'_>, known: &Revisions, hash: &str, decided: Decided, now: Timestamp) {
-        let before = known.canary.as_ref().filter(|canary| canary.hash == hash);
-        let decided = if before.is_some() { decided } else { Decided::default() };
+        let goes_on = known.canary.as_deref() == Some(hash);
+        let decided = if goes_on { decided } else { Decided::default() };
         if decided.phase == Some(Phase::Promoted) {
             return self.accept(work, known, hash);
         }
         // Whoever applies another template may well write the fields with it: that is no quarrel.
-        let held = known.held.filter(|_| before.is_some());
-        let canary = before.cloned().unwrap_or_else(|| Canary { hash: hash.to_owned(), since: now });
-        self.trouble = canary::trouble(work.pods, &canary.hash);
+        let held = known.held.filter(|_| goes_on);
+        let since = known.since.filter(|_| goes_on).or(Some(now));
+        self.trouble = canary::trouble(work.pods, hash);
         self.sharing = Sharing::ByWeight;
-        self.hold(work, &Revisions { canary: Some(canary), held, ..known.clone() }, decided.weight);
+        self.hold(work, &Revisions { canary: Some(hash.to_owned()), since, held, ..known.clone() }, decided.weight);
     }
 
     /// Holds the rolling update with as many new pods as `weight` needs.

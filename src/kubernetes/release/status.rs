@@ -77,7 +77,11 @@ pub struct Revisions {
     pub stable: String,
     /// The candidate, while there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary: Option<Canary>,
+    pub canary: Option<String>,
+    /// Since when the latest candidate is one, or was: by this its rollout is known, also when it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
     /// Revisions that were in service before: they get all traffic at once. The latest last, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub good: Vec<String>,
@@ -87,17 +91,6 @@ pub struct Revisions {
     /// The Deployment's generation after weir wrote the fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<i64>,
-}
-
-/// A candidate revision.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Canary {
-    /// Its pod template hash.
-    pub hash: String,
-    /// Since when it is one.
-    #[schemars(with = "String")]
-    pub since: Timestamp,
 }
 
 /// The three fields of a Deployment that weir holds during a rollout. `None`: the field is not written.

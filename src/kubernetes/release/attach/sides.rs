@@ -54,8 +54,8 @@ impl Sides {
         let decided = Decided { phase: decided(world, key).phase, ..Decided::default() };
         let plan = plan(work, known, decided, Timestamp::default());
         let planned = plan.revisions.unwrap_or_default();
-        let candidate = planned.canary.as_ref().map(|canary| canary.hash.clone());
-        let written = known.and_then(|known| known.canary.as_ref()).map(|canary| canary.hash.clone());
+        let candidate = planned.canary.clone();
+        let written = known.and_then(|known| known.canary.clone());
         let versions = (plan.sharing == Sharing::ByWeight && candidate == written)
             .then(|| Some((planned.stable.clone(), candidate.clone()?)))
             .flatten();
@@ -94,7 +94,7 @@ impl Sides {
 
 /// Whether a revision of the Deployment is neither in service nor was: a canary that was undone or overtaken.
 fn is_nobodys(known: &Revisions, sets: &[Arc<ReplicaSet>], revision: &str) -> bool {
-    let in_question = known.canary.as_ref().is_some_and(|canary| canary.hash == revision);
+    let in_question = known.canary.as_deref() == Some(revision);
     let in_service = known.stable == revision || known.good.iter().any(|good| good == revision);
     let unknown = known.stable.is_empty();
     !unknown && !in_question && !in_service && sets.iter().any(|set| hash(set) == Some(revision))

@@ -55,7 +55,7 @@ fn of_deployment(status: Value) -> CanaryRelease {
 }
 
 fn in_question() -> Value {
-    json!({ "revisions": { "stable": "v1", "canary": { "hash": "v2", "since": "2026-01-01T00:00:00Z" } } })
+    json!({ "revisions": { "stable": "v1", "canary": "v2", "since": "2026-01-01T00:00:00Z" } })
 }
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
@@ -186,6 +186,22 @@ fn a_group_has_one_leader() {
     assert_eq!(file.releases["shop/app/80"].follows, Some(name("shop/aa")));
     assert_eq!(file.releases["shop/other/80"].follows, Some(name("shop/aa")));
     assert_eq!(file.releases["shop/aa"].revision.as_deref(), Some("+1767225600000"));
+}
+
+#[test]
+fn the_rollout_of_a_group_is_the_same_one_while_a_member_is_done_with_its_promotion_before_the_others() {
+    let mut world = world();
+    let member = |name: &str, status| {
+        release(name, json!({ "targetRef": { "kind": "Deployment", "name": "app" }, "group": "all" }), status)
+    };
+    let revision_with = |world: &mut World, aa| {
+        world.canary_releases.put(member("aa", aa));
+        attached(world).releases["shop/aa"].revision.clone()
+    };
+    world.canary_releases.put(member("zz", in_question()));
+    let before = revision_with(&mut world, in_question());
+    let done = json!({ "revisions": { "stable": "v2", "good": ["v1"], "since": "2026-01-01T00:00:00Z" } });
+    assert_eq!(revision_with(&mut world, done), before);
 }
 
 #[test]

@@ -134,8 +134,8 @@ impl Controller {
             }
         }
         let aborted = decided(world, key).phase == Some(Phase::Aborted);
-        let stable = plan.revisions.as_ref().map(|revisions| revisions.stable.as_str());
-        let stable = sets.iter().find(|set| hash(*set) == stable);
+        let in_question = plan.revisions.as_ref().filter(|revisions| revisions.canary.is_some());
+        let stable = sets.iter().find(|set| in_question.is_some_and(|known| hash(*set) == Some(&known.stable)));
         if let Some(stable) = stable.filter(|_| aborted && release.spec.on_abort == Some(OnAbort::Undo)) {
             fields::undo(&self.client, namespace, &name, stable).await?;
         }

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::super::revision::{Fields, Sharing, Trouble};
-use super::super::status::{Canary, Revisions};
+use super::super::status::Revisions;
 use super::*;
 use crate::types::Ratio;
 
@@ -25,8 +25,8 @@ fn release() -> CanaryRelease {
 }
 
 fn planned(trouble: Option<Trouble>, undone: bool) -> Plan {
-    let canary = Some(Canary { hash: "v2".to_owned(), since: Timestamp::from_secs(100) });
-    let revisions = Some(Revisions { stable: "v1".to_owned(), canary, ..Revisions::default() });
+    let (canary, since) = (Some("v2".to_owned()), Some(Timestamp::from_secs(100)));
+    let revisions = Some(Revisions { stable: "v1".to_owned(), canary, since, ..Revisions::default() });
     Plan { revisions, fields: Fields::Leave, sharing: Sharing::ByWeight, undone, trouble, lints: Vec::new() }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
-use super::super::status::{Canary, HeldFields, Revisions};
+use super::super::status::{HeldFields, Revisions};
 use super::{Decided, Fields, Lint, Plan, Sharing, Trouble, Workload, plan, release};
 use crate::rollout::Phase;
 use crate::types::{Ratio, Timestamp};
@@ -114,8 +114,7 @@ fn held(pods: i32) -> HeldFields {
 
 /// `v1` is in service, `v2` is a canary since `NOW`, and the fields are held.
 fn in_question() -> Revisions {
-    let canary = Some(Canary { hash: "v2".to_owned(), since: NOW });
-    Revisions { canary, found: Some(found()), ..stable("v1") }
+    Revisions { canary: Some("v2".to_owned()), since: Some(NOW), found: Some(found()), ..stable("v1") }
 }
 
 fn decided(phase: Phase, percent: u32) -> Decided {
@@ -183,6 +182,7 @@ fn promotion_restores_the_fields_and_the_canary_is_stable() {
     let plan = mid_canary().write(&held(5)).plan(Some(&in_question()), decided(Phase::Promoted, 100));
     assert_eq!(plan.fields, Fields::Restore(found()));
     let revisions = plan.revisions.unwrap();
+    assert_eq!(revisions.since, Some(NOW), "its rollout keeps its name, whoever else of a group has yet to end it");
     assert_eq!((revisions.stable.as_str(), revisions.canary, revisions.good), ("v2", None, vec!["v1".to_owned()]));
     assert_eq!(plan.sharing, Sharing::Alike, "the native rolling update has pods of both in service, as it always has");
 }
@@ -205,9 +205,9 @@ fn an_undo_in_mid_canary_restores_the_fields_and_is_told() {
 
 #[test]
 fn the_same_image_applied_again_after_an_undo_is_another_canary() {
-    let later = Revisions { found: None, ..stable("v1") };
+    let later = Revisions { since: Some(Timestamp::from_secs(1)), ..stable("v1") };
     let plan = mid_canary().plan(Some(&later), decided(Phase::Aborted, 0));
-    assert_eq!(plan.revisions.unwrap().canary.unwrap().since, NOW);
+    assert_eq!(plan.revisions.unwrap().since, Some(NOW));
     assert_eq!(plan.fields, Fields::Hold(held(1)));
 }
 
@@ -226,7 +226,7 @@ fn a_third_template_in_mid_canary_is_the_canary_from_then_on() {
     let cluster = mid_canary().write(&held(5)).apply("app:3").make_set("app:3", "v3", 1);
     let plan = cluster.plan(Some(&in_question()), decided(Phase::Progressing, 50));
     let revisions = plan.revisions.unwrap();
-    assert_eq!((revisions.canary.unwrap().hash.as_str(), revisions.found), ("v3", Some(found())));
+    assert_eq!((revisions.canary.as_deref(), revisions.found), (Some("v3"), Some(found())));
     assert_eq!(plan.fields, Fields::Hold(held(1)), "the weight of the one before is not its own");
 }
 
