@@ -66,7 +66,7 @@ pub fn main(parts: Parts, within: impl FnOnce(&Cluster) -> anyhow::Result<ExitCo
         return weir::cli::main();
     }
     let done = match std::env::var_os(INSIDE) {
-        None => match missing() {
+        None => match missing(parts) {
             Some(what) => {
                 eprintln!("skipped: {what}");
                 return ExitCode::from(MISSING);
@@ -82,8 +82,8 @@ pub fn main(parts: Parts, within: impl FnOnce(&Cluster) -> anyhow::Result<ExitCo
 }
 
 /// What this machine lacks for a cluster, if anything.
-pub fn missing() -> Option<String> {
-    programs::missing().or_else(network::missing)
+pub fn missing(parts: Parts) -> Option<String> {
+    programs::missing(parts).or_else(network::missing)
 }
 
 /// Builds what is needed and becomes this very program in namespaces of its own.

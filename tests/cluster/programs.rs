@@ -45,7 +45,7 @@ impl Programs {
             eprintln!(
                 "building the conformance suite of the Gateway API, once; on two processors this takes two minutes"
             );
-            go_build("conformance", &["build"], "sigs.k8s.io/gateway-api/conformance/echo-basic", &self.echo())?;
+            go_build("conformance", &["build"], ECHO, &self.echo())?;
             go_build("conformance", &["test", "-c"], ".", &self.conformance())?;
         }
         Ok(())
@@ -106,14 +106,36 @@ fn copy_gateway_crds(to: &Path) -> anyhow::Result<()> {
     Ok(std::fs::write(to, texts.join("\n---\n"))?)
 }
 
-/// Why the programs cannot be built here.
-pub(super) fn missing() -> Option<String> {
+/// Why the programs cannot be built here, where they have not been built before.
+pub(super) fn missing(parts: Parts) -> Option<String> {
     let Ok(output) = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output() else {
         return Some(format!("Go 1.{GO_MINOR} not found"));
     };
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let minor = version.strip_prefix("go1.").and_then(|rest| rest.split('.').next()?.parse().ok());
-    (minor < Some(GO_MINOR)).then(|| format!("Go 1.{GO_MINOR} not found, only {version}"))
+    if minor < Some(GO_MINOR) {
+        return Some(format!("Go 1.{GO_MINOR} not found, only {version}"));
+    }
+    let there = Programs::locate().ok()?;
+    let wanted: [(bool, &str, &[&str]); 3] = [
+        (!there.plane().exists(), "plane", &["list", "-deps", "."]),
+        (!there.gateway_crds().exists(), "conformance", &["mod", "download", GATEWAY_API]),
+        (
+            parts == Parts::Conformance && !there.conformance().exists(),
+            "conformance",
+            &["list", "-deps", "-test", ".", ECHO],
+        ),
+    ];
+    wanted.into_iter().filter(|(unbuilt, ..)| *unbuilt).find_map(|(_, module, what)| unavailable(module, what))
+}
+
+/// Runs `go WHAT`, which downloads what it needs of other modules. What cannot be downloaded, if that is why it fails.
+fn unavailable(module: &str, what: &[&str]) -> Option<String> {
+    let output = go(module).args(what).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    // Nothing but what is said about a download names an address.
+    let trouble = said.lines().find(|line| line.contains("://")).filter(|_| !output.status.success())?;
+    Some(format!("Go modules cannot be downloaded: {trouble}"))
 }
 
 /// `go`, to work in one of the modules.
@@ -152,9 +174,11 @@ fn ldflags() -> String {
 }
 
 /// As in `plane/go.mod`.
-const KUBERNETES: &str = "v1.36.3";
+pub(super) const KUBERNETES: &str = "v1.36.1";
 
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api";
+
+const ECHO: &str = "sigs.k8s.io/gateway-api/conformance/echo-basic";
 
 /// The oldest Go that builds the modules is 1.26.
 const GO_MINOR: u32 = 26;

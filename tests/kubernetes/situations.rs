@@ -16,9 +16,11 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::harness::{Namespace, Result, connect, eventually, get, get_with};
+use crate::weir::pods;
 
 pub async fn one_pod_of_each_and_five_percent_of_10_000_requests(ns: Namespace) -> Result {
     let address = ns.example("weights.yaml").await?;
+    every_replica_knows_both(&ns).await?;
     let seen = versions(address, 10_000, 4).await?;
     near(&seen, 500)?;
     // However many pods either side has.
@@ -56,7 +58,7 @@ pub async fn an_ingress_with_nginx_canary_annotations_is_served_as_it_is(ns: Nam
         assert_eq!(version(&[("x-canary", "always")]).await?, "v2\n");
         assert_eq!(version(&[("x-canary", "never")]).await?, "v1\n");
     }
-    let seen = versions_of(address, &host, 2_000, 4).await?;
+    let seen = versions_of((address, 80), &host, 2_000, 4).await?;
     near(&seen, 100)
 }
 
@@ -193,13 +195,33 @@ pub fn example_text(file: &str) -> String {
 
 /// The versions that answer `count` requests, sent on so many connections.
 async fn versions(address: Ipv4Addr, count: u32, connections: u32) -> Result<BTreeMap<String, u32>> {
-    versions_of(address, "shop.test", count, connections).await
+    versions_of((address, 80), "shop.test", count, connections).await
 }
 
-async fn versions_of(address: Ipv4Addr, host: &str, count: u32, connections: u32) -> Result<BTreeMap<String, u32>> {
+/// A replica that has yet to hear of v2's pod sends everything to v1.
+async fn every_replica_knows_both(ns: &Namespace) -> Result {
+    let service = ns.read("v1", "services/weir-app").await?;
+    let port = service.pointer("/spec/ports/0/targetPort").and_then(Value::as_u64).context("it has a port")?;
+    for pod in pods(&ns.sibling("weir-system")?).await? {
+        let at = (pod.address, u16::try_from(port)?);
+        eventually("both versions answer", async || {
+            // Whatever came before, there is one for v2 in this many.
+            Ok(versions_of(at, "shop.test", 40, 1).await?.len() == 2)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn versions_of(
+    (address, port): (Ipv4Addr, u16),
+    host: &str,
+    count: u32,
+    connections: u32,
+) -> Result<BTreeMap<String, u32>> {
     let mut seen = BTreeMap::new();
     for _ in 0..connections {
-        let stream = connect(address, 80).await?;
+        let stream = connect(address, port).await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let connection = tokio::spawn(connection);
         for _ in 0..count / connections {

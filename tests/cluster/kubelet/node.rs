@@ -10,6 +10,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::super::network::NODE;
+use super::super::programs::KUBERNETES;
 use super::{NAME, logs};
 
 /// Says that the node is there and ready.
@@ -34,7 +35,7 @@ pub(super) async fn register(client: &Client) -> anyhow::Result<()> {
         ],
         "addresses": [{"type": "InternalIP", "address": NODE.to_string()}, {"type": "Hostname", "address": NAME}],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": logs::PORT}},
-        "nodeInfo": {"kubeletVersion": "v1.36.3", "osImage": "this machine", "containerRuntimeVersion": "process://1",
+        "nodeInfo": {"kubeletVersion": KUBERNETES, "osImage": "this machine", "containerRuntimeVersion": "process://1",
             "operatingSystem": "linux", "architecture": "amd64", "kernelVersion": "", "kubeProxyVersion": "",
             "machineID": "", "systemUUID": "", "bootID": ""},
     });
