@@ -22,6 +22,19 @@ fn every_manifest_is_an_object() {
     }
 }
 
+/// A chart may hold nothing but files of its own.
+#[test]
+fn the_charts_have_the_definitions_and_the_monitoring_that_are_beside_them() {
+    let pairs = [("crds", "weir-crds/templates"), ("monitoring", "weir/files")];
+    for (from, to) in pairs.map(|(from, to)| (path(from), path("helm").join(to))) {
+        for entry in std::fs::read_dir(&to).unwrap() {
+            let name = entry.unwrap().file_name();
+            let (there, here) = (text(&from.join(&name)), text(&to.join(&name)));
+            assert!(there == here, "copy {} to {}", from.join(&name).display(), to.display());
+        }
+    }
+}
+
 #[test]
 fn weir_runs_without_any_privilege() {
     let (pod, container) = (pod(), container());
