@@ -1,6 +1,6 @@
 //! Which requests go where, and what happens to them on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct Route {
     pub release: Option<Name>,
     /// Send everything to this backend.
     pub backend: Option<Name>,
-    /// Share among these backends by weight. Without any weight above 0 requests get 500.
+    /// Share among these backends and releases by weight. Without any weight above 0 requests get 500.
     pub backends: Option<Vec<WeightedBackend>>,
     /// Answer with a redirect.
     pub redirect: Option<Redirect>,
@@ -104,21 +104,39 @@ pub enum ValueMatchKind {
     Regex(String),
 }
 
-/// A backend and its share of a split.
+/// A backend, or a release, and its share of a split. Exactly one of `name` and `release`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WeightedBackend {
     /// The backend.
-    pub name: Name,
+    pub name: Option<Name>,
+    /// The release: what it gets is shared between its stable and its canary. Affinity and overrides choose between these
+    /// two alone, for the requests that the split gives to the release.
+    pub release: Option<Name>,
     /// Its share of the sum of the weights; 0 receives nothing. Default: 1.
     #[serde(default)]
     pub weight: Weight,
-    /// Changes to what goes to this backend alone and comes from it, nearer to it than those of the route.
+    /// Changes to what goes to this backend (or release) alone and comes from it, nearer to it than those of the route.
     #[serde(default)]
     pub filters: BackendFilters,
 }
 
-/// Changes to what goes to one backend of a split, and comes from it.
+impl WeightedBackend {
+    /// This backend with this weight.
+    pub fn new(name: Name, weight: Weight) -> Self {
+        Self { name: Some(name), release: None, weight, filters: BackendFilters::default() }
+    }
+}
+
+impl Route {
+    /// The releases that it leads to, each once.
+    pub fn releases(&self) -> BTreeSet<&Name> {
+        let split = self.backends.iter().flatten().filter_map(|branch| branch.release.as_ref());
+        split.chain(&self.release).collect()
+    }
+}
+
+/// Changes to what goes to one backend or release of a split, and comes from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BackendFilters {

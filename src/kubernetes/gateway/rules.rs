@@ -14,7 +14,7 @@ use crate::config::schema::{
     BackendFilters, HeaderChanges, Match, PathMatch, PathMatchKind, Route, ValueMatch as Value, ValueMatchKind,
     WeightedBackend,
 };
-use crate::types::{Name, Span, Weight};
+use crate::types::{Span, Weight};
 
 /// A rule as it is served, without hosts and listeners.
 #[derive(Clone, Debug)]
@@ -45,7 +45,10 @@ pub fn serve(rule: &HttpRule, from: Referrer<'_>, targets: &mut Targets<'_>) -> 
 
 /// A rule that weir cannot do: its requests get 500.
 pub fn refused(rule: &HttpRule, targets: &mut Targets<'_>) -> Served {
-    let route = Route { backends: Some(vec![weighted(targets.unresolved())]), ..Route::default() };
+    let route = Route {
+        backends: Some(vec![WeightedBackend::new(targets.unresolved(), Weight::default())]),
+        ..Route::default()
+    };
     Served { route, matches: matches(rule), unresolved: Vec::new() }
 }
 
@@ -70,19 +73,15 @@ fn backends(
         });
         let weight = reference.weight.unwrap_or(1);
         let filters = backend_filters(&reference.filters)?;
-        match split.iter_mut().find(|known| known.name == name && known.filters == filters) {
+        match split.iter_mut().find(|known| known.name.as_ref() == Some(&name) && known.filters == filters) {
             Some(known) => known.weight = capped(known.weight.value().saturating_add(weight)),
-            None => split.push(WeightedBackend { name, weight: capped(weight), filters }),
+            None => split.push(WeightedBackend { filters, ..WeightedBackend::new(name, capped(weight)) }),
         }
     }
     if split.is_empty() {
-        split.push(weighted(targets.unresolved()));
+        split.push(WeightedBackend::new(targets.unresolved(), Weight::default()));
     }
     Ok(split)
-}
-
-fn weighted(name: Name) -> WeightedBackend {
-    WeightedBackend { name, weight: Weight::default(), filters: BackendFilters::default() }
 }
 
 fn capped(weight: u32) -> Weight {

@@ -52,7 +52,11 @@ fn lines(done: &Ingresses) -> Vec<String> {
             PathMatch::Kind(kind) => format!("{kind:?}"),
         };
         let fields: Vec<_> = matching.headers.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
-        let to = route.backends.iter().flatten().map(|one| format!("{}:{}", one.name, one.weight.value()));
+        let to = route
+            .backends
+            .iter()
+            .flatten()
+            .filter_map(|one| Some(format!("{}:{}", one.name.as_ref()?, one.weight.value())));
         let to: Vec<_> = to.chain(route.backend.iter().map(ToString::to_string)).collect();
         format!("{}{path}{} -> {}", matching.host.as_deref().unwrap_or("*"), fields.concat(), to.join(" "))
     };

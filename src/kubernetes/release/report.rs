@@ -133,7 +133,8 @@ impl Known<'_> {
             }
         }
         if self.in_question() && self.live.is_none() {
-            return (false, "NoRoute", "no route of this weir sends all its requests to the Service".to_owned());
+            let message = "no route of this weir sends to the Service and leaves it to the release who gets what";
+            return (false, "NoRoute", message.to_owned());
         }
         (true, "Ready", String::new())
     }
