@@ -234,7 +234,7 @@ impl<'a> Place<'a> {
             false => PathMatch::Prefix(self.path.clone()),
         };
         let host = (!self.host.is_empty()).then(|| self.host.to_owned());
-        Match { host, path: Some(path), ..Match::default() }
+        Match { host, single_label: self.host.starts_with("*."), path: Some(path), ..Match::default() }
     }
 }
 

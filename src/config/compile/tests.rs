@@ -315,3 +315,16 @@ fn a_share_goes_to_a_backend_or_to_a_release() {
     assert!(problems("{ weight: 2 }").contains("this share goes nowhere"));
     assert!(problems("{ release: shpo }").contains("there is no release `shpo`"));
 }
+
+#[test]
+fn one_label_needs_a_wildcard() {
+    let with = |host: &str| {
+        let matching = format!("match: {{ host: {host}, singleLabel: true }}, release: shop }}");
+        let text = BASE.replace("release: shop }", &matching);
+        compile(&parse(Path::new("weir.yaml"), text).unwrap(), &Leaves::new(1), &Resolved::new(), 1)
+    };
+    let snapshot = with("\"*.com\"").unwrap().snapshot;
+    assert_eq!(find(&snapshot, 0, "/").name.as_str(), "shop");
+    let problems = with("example.com").unwrap_err().to_string();
+    assert!(problems.contains("6:47: error: there is no `*` that could stand for one label"), "{problems}");
+}

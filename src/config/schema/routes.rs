@@ -50,6 +50,9 @@ pub struct Route {
 pub struct Match {
     /// The host: `shop.example.com` or `*.example.com` (one or more labels). Default: any.
     pub host: Option<String>,
+    /// The `*` of `host` stands for exactly one label, as in an Ingress. Default: for one or more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_label: bool,
     /// The path. Default: any.
     pub path: Option<PathMatch>,
     /// The method, such as `GET`. Default: any.
@@ -82,6 +85,9 @@ pub enum PathMatchKind {
     Prefix(String),
     /// A regular expression that must match the whole path.
     Regex(String),
+    /// The method of a gRPC call, whatever its service: a regular expression that must match the second of two segments.
+    /// Every rule with a longer prefix than `/` goes before it, as a service does in the Gateway API.
+    GrpcMethod(String),
 }
 
 /// A value: plain text must be equal.

@@ -125,6 +125,7 @@ fn timeout(text: Option<&str>) -> Result<Option<Span>, Refused> {
 fn matching(written: &HttpMatch) -> Match {
     Match {
         host: None,
+        single_label: false,
         path: written.path.as_ref().map(path),
         method: written.method.clone(),
         headers: values(&written.headers, |name| name.to_ascii_lowercase()),
@@ -137,6 +138,7 @@ fn path(written: &ValueMatch) -> PathMatch {
     match written.kind.as_deref() {
         Some("Exact") => PathMatch::Kind(PathMatchKind::Exact(value)),
         Some("RegularExpression") => PathMatch::Kind(PathMatchKind::Regex(value)),
+        Some(ANY_SERVICE) => PathMatch::Kind(PathMatchKind::GrpcMethod(value)),
         _ => PathMatch::Prefix(value),
     }
 }
@@ -173,10 +175,10 @@ fn call(written: &GrpcMatch) -> HttpMatch {
             (None, None, _) => ("PathPrefix", "/".to_owned()),
             (Some(service), Some(method), false) => ("Exact", format!("/{service}/{method}")),
             (Some(service), None, false) => ("PathPrefix", format!("/{service}")),
-            (None, Some(method), false) => ("RegularExpression", format!("/[^/]+/{}", regex::escape(&method))),
-            (service, method, true) => {
-                let any = || "[^/]+".to_owned();
-                let (service, method) = (service.unwrap_or_else(any), method.unwrap_or_else(any));
+            (None, Some(method), false) => (ANY_SERVICE, regex::escape(&method)),
+            (None, Some(method), true) => (ANY_SERVICE, method),
+            (Some(service), method, true) => {
+                let method = method.unwrap_or_else(|| "[^/]+".to_owned());
                 ("RegularExpression", format!("/(?:{service})/(?:{method})"))
             }
         };
@@ -184,3 +186,6 @@ fn call(written: &GrpcMatch) -> HttpMatch {
     });
     HttpMatch { path, headers: written.headers.clone(), ..HttpMatch::default() }
 }
+
+/// The kind of a match for a method of any service: a rule that names a service goes before it.
+const ANY_SERVICE: &str = "GrpcMethod";

@@ -269,3 +269,12 @@ fn a_plan_without_ingresses_has_no_listener_for_them() {
     let plan = plan_of("");
     assert!(plan.file().listeners.is_empty() && plan.problems().is_empty());
 }
+
+#[test]
+fn a_wildcard_stands_for_one_label() {
+    let done = translated(&one("web/shop", &[], "'*.example.com'", "/", "shop"));
+    let matching = done.routes[0].matching.as_ref().unwrap();
+    assert_eq!((matching.host.as_deref(), matching.single_label), (Some("*.example.com"), true));
+    let done = translated(&one("web/shop", &[], "shop.example.com", "/", "shop"));
+    assert!(!done.routes[0].matching.as_ref().unwrap().single_label);
+}
