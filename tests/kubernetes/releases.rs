@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use crate::harness::{Namespace, Reply, Result, demo_app, eventually, get};
 use crate::manifests::{gateway, route, weighed};
+use crate::situations::versions;
 use crate::weir;
 
 /// A workload `shop` of four pods behind a Gateway of a weir of its own, and people who visit it.
@@ -224,6 +225,46 @@ pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns:
     shop.ns.kubectl("delete canaryrelease/shop --timeout=60s").await?;
     shop.fields_become(FOUND).await?;
     shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    shop.nobody_was_turned_away()
+}
+
+pub async fn what_a_route_among_several_services_sends_to_the_release_is_shared_with_the_canary(
+    ns: Namespace,
+) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.ns.apply(&demo_app("other", "v3", 1)).await?;
+    shop.ns.kubectl("rollout status deployment/other --timeout=60s").await?;
+    let split = r#"{"spec":{"rules":[{"backendRefs":[{"name":"shop","port":80,"weight":70},{"name":"other","port":80,"weight":30}]}]}}"#;
+    shop.ns.run("kubectl", &["patch", "httproute", "shop", "--type=merge", "-p", split], "").await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir set-weight shop 20%").await?;
+    shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    shop.becomes("{.status.canary.requests}", |requests| requests.parse().unwrap_or(0) > 20).await?;
+    shop.nobody_was_turned_away()?;
+    let Shop { ns, visitors } = shop;
+    drop(visitors);
+    let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    eventually("each has its exact share", async || {
+        let seen = versions(address, 1_000, 4).await?;
+        let of = |version: &str| seen.get(version).copied().unwrap_or_default();
+        // Each thread of each replica shares by itself, to less than one request.
+        Ok(of("v3").abs_diff(300) <= 8 && of("v2").abs_diff(140) <= 8 && of("v1") + of("v2") + of("v3") == 1_000)
+    })
+    .await
+}
+
+pub async fn explain_tells_what_fails_while_the_rollout_is_open(ns: Namespace) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"4%"}"#).await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir set-weight shop 50%").await?;
+    eventually("explain tells by what requests failed, and which", async || {
+        let told = shop.ns.kubectl("weir explain shop").await?;
+        Ok(told.contains("What failed") && told.contains("status 500") && told.contains("by the x-request-id"))
+    })
+    .await?;
+    ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.phase}").await? == "Paused", "it is open");
     shop.nobody_was_turned_away()
 }
 
