@@ -8,18 +8,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use super::cookies::{self, Transport};
 use super::exchange::Exchange;
 use super::forwarded::Client;
+use super::mirror::Place;
+use super::mirror_first::{self, Drawn};
 use super::worker::Worker;
 use crate::balancer;
 use crate::endpoint::Endpoint;
 use crate::outcome::Fault;
 use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Queue, Release, Route, Split, Target};
 use crate::split::{self, ClientKey, Point};
-use crate::types::Side;
+use crate::types::{Ratio, Side};
 
 /// Where the first attempt goes.
 ///
@@ -47,12 +50,26 @@ pub(super) struct Assigned<'a> {
     pub(super) client: Option<u64>,
     /// The cookie that a new client gets, on either side.
     pub(super) cookie: Option<HeaderValue>,
+    /// The place of its copy for the canary, which is judged in its stead.
+    copy: Option<Place>,
 }
 
 impl Choice<'_> {
     /// The cookie that the client gets, once.
     pub(super) fn take_cookie(&mut self) -> Option<HeaderValue> {
         self.assigned.as_mut().and_then(|assigned| assigned.cookie.take())
+    }
+
+    /// The copy that is made for the canary, if the request was drawn for one.
+    pub(super) fn take_copy(&mut self) -> Option<Drawn> {
+        let assigned = self.assigned.as_mut()?;
+        let place = assigned.copy.take()?;
+        Some(Drawn { release: assigned.release.clone(), client: assigned.client, place })
+    }
+
+    /// Whether it counts only as far as a copy of it would have been made.
+    pub(super) fn is_copyable(&self) -> bool {
+        self.assigned.as_ref().is_some_and(|assigned| assigned.by == By::Undrawn)
     }
 }
 
@@ -61,13 +78,17 @@ impl Choice<'_> {
 pub(super) enum By {
     /// The split says so: it counts as evidence.
     Split,
+    /// It might have been copied for the canary, but was not drawn: it counts as evidence of stable.
+    Undrawn,
+    /// It is copied for the canary, or could not be: it counts for neither side.
+    Mirror,
     /// A tester chose.
     Override,
     /// The side that was meant has no endpoints.
     Failover,
 }
 
-/// Chooses for a request with `headers` from `client`.
+/// Chooses for a request with `head` from `client`.
 ///
 /// # Errors
 /// [`Fault::NoEndpoint`] when no backend of the target has an endpoint that takes requests; [`Fault::Unresolved`] when the
@@ -76,14 +97,14 @@ pub(super) enum By {
 pub(super) fn choose<'a>(
     exchange: &Rc<Exchange>,
     route: &'a Route,
-    headers: &HeaderMap,
+    head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
     let worker = &exchange.connection.worker;
     match &route.target {
         Target::Backend(backend) => plain(worker, 0, backend, exchange.began),
         Target::Split(split) => by_weight(worker, split, exchange.began),
-        Target::Release(release) => by_side(exchange, release, headers, client),
+        Target::Release(release) => by_side(exchange, release, head, client),
         Target::Redirect(_) => Err(Fault::Internal),
     }
 }
@@ -175,13 +196,18 @@ fn by_weight<'a>(worker: &Worker, split: &'a Split, now: Duration) -> Result<Cho
 fn by_side<'a>(
     exchange: &Rc<Exchange>,
     release: &'a Arc<Release>,
-    headers: &HeaderMap,
+    head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
     let worker = &exchange.connection.worker;
-    let mut assigned = match overridden(&release.overrides, headers, client) {
+    let mirrored = release.live.mirrored();
+    let mut assigned = match overridden(&release.overrides, &head.headers, client) {
         Some(side) => Assigned::new(release, side, By::Override),
-        None => assign(exchange, release, headers, client),
+        None if mirrored == Ratio::ZERO => assign(exchange, release, release.live.weight(), &head.headers, client),
+        None => {
+            let place = mirror_first::place(exchange, release, head);
+            assign(exchange, release, mirrored, &head.headers, client).mirrored(place)
+        }
     };
     let now = exchange.began;
     let meant = assigned.side;
@@ -191,6 +217,7 @@ fn by_side<'a>(
             if side != meant {
                 assigned.side = side;
                 assigned.by = By::Failover;
+                assigned.copy = None;
             }
             return Ok(Choice { slot: slot_of(side), backend, endpoint, assigned: Some(assigned) });
         }
@@ -229,20 +256,20 @@ fn is_key(wanted: &Override, value: &[u8]) -> bool {
 fn assign<'a>(
     exchange: &Rc<Exchange>,
     release: &'a Arc<Release>,
+    share: Ratio,
     headers: &HeaderMap,
     client: &Client,
 ) -> Assigned<'a> {
-    let share = release.live.weight();
     let rollout = release.spec.rollout.as_str();
     let sticky = |key: &[u8]| {
         let side = side_of(Point::of(key, rollout).is_within(share));
         Assigned { client: Some(hash(key)), ..Assigned::new(release, side, By::Split) }
     };
     match &release.affinity {
-        None => Assigned::new(release, next_side(exchange, release), By::Split),
+        None => Assigned::new(release, next_side(exchange, release, share), By::Split),
         Some(Affinity::Header(name)) => match headers.get(name) {
             Some(value) => sticky(value.as_bytes()),
-            None => Assigned::new(release, next_side(exchange, release), By::Split),
+            None => Assigned::new(release, next_side(exchange, release, share), By::Split),
         },
         Some(Affinity::ClientIp) => match client.address {
             std::net::IpAddr::V4(address) => sticky(&address.octets()),
@@ -255,26 +282,31 @@ fn assign<'a>(
                     let side = side_of(key.point(rollout).is_within(share));
                     Assigned { client: Some(hash_of(key)), ..Assigned::new(release, side, By::Split) }
                 }
-                None => newcomer(exchange, release, name, *max_age),
+                None => newcomer(exchange, release, share, (name, *max_age)),
             }
         }
     }
 }
 
 /// A client without a cookie is shared exactly, and gets a key that stands on the side that it went to.
-fn newcomer<'a>(exchange: &Rc<Exchange>, release: &'a Arc<Release>, name: &str, max_age: Duration) -> Assigned<'a> {
-    let side = next_side(exchange, release);
-    let (rollout, share) = (release.spec.rollout.as_str(), release.live.weight());
+fn newcomer<'a>(
+    exchange: &Rc<Exchange>,
+    release: &'a Arc<Release>,
+    share: Ratio,
+    (name, max_age): (&str, Duration),
+) -> Assigned<'a> {
+    let side = next_side(exchange, release, share);
+    let rollout = release.spec.rollout.as_str();
     let key = split::draw_key(rollout, share, side, &mut exchange.connection.worker.rng.borrow_mut());
     let transport = if exchange.connection.tls.is_some() { Transport::Secure } else { Transport::Plain };
     let cookie = cookies::affinity(name, key, max_age, transport);
     Assigned { client: Some(hash_of(key)), cookie, ..Assigned::new(release, side, By::Split) }
 }
 
-fn next_side(exchange: &Rc<Exchange>, release: &Release) -> Side {
+fn next_side(exchange: &Rc<Exchange>, release: &Release, share: Ratio) -> Side {
     let worker = &exchange.connection.worker;
     let phase = release.live.phase.of(worker.index);
-    side_of(phase.next(release.live.weight(), &mut worker.rng.borrow_mut()))
+    side_of(phase.next(share, &mut worker.rng.borrow_mut()))
 }
 
 fn side_of(canary: bool) -> Side {
@@ -283,7 +315,20 @@ fn side_of(canary: bool) -> Side {
 
 impl<'a> Assigned<'a> {
     fn new(release: &'a Arc<Release>, side: Side, by: By) -> Self {
-        Self { release, side, by, client: None, cookie: None }
+        Self { release, side, by, client: None, cookie: None, copy: None }
+    }
+
+    /// Before the first user of the canary: stable answers, and the side that was drawn says whose answer counts. Only a
+    /// request that has a `place` for its copy counts at all, on either side: so the sides differ by the draw alone.
+    fn mirrored(mut self, place: Option<Place>) -> Self {
+        self.by = By::Mirror;
+        match (self.side, place) {
+            (Side::Canary, place) => self.copy = place,
+            (Side::Stable, Some(_)) => self.by = By::Undrawn,
+            (Side::Stable, None) => {}
+        }
+        self.side = Side::Stable;
+        self
     }
 }
 
