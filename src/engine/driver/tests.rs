@@ -123,7 +123,10 @@ fn copies_go_on_over_a_restart_with_their_evidence_and_lead_to_the_first_step() 
         (Phase::Mirroring, Ratio::ZERO, before.canary.requests)
     );
     assert_eq!(bench.live().mirrored(), Ratio::percent(10));
-    bench.seconds(16, GOOD);
+    while bench.status().phase == Phase::Mirroring {
+        bench.seconds(1, GOOD);
+    }
+    assert!(bench.status().canary.requests >= 300, "{}", bench.status().message);
     assert_eq!((bench.status().phase, bench.weight()), (Phase::Progressing, Ratio::percent(5)));
     assert_eq!(bench.live().mirrored(), Ratio::ZERO);
     let status = bench.decide(600, GOOD);
