@@ -15,6 +15,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -103,7 +104,8 @@ impl Copy {
             let over = Ending::of_fault(&release.failures, Fault::RequestTimeout);
             evidence.ended(over, self.id(), clock::uptime);
         } else {
-            evidence.look(began + horizon);
+            // Longer than the last bound, by the least that tells.
+            evidence.look(began + horizon + Duration::from_micros(1));
         }
     }
 

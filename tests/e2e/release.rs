@@ -214,9 +214,14 @@ async fn a_canary_that_fails_its_copies_is_out_without_a_user_and_replays() {
     let status = stage.weir.wait_for_phase("shop", "aborted").await;
     assert_eq!(status["weight"], "0%");
     assert!(message(&status).starts_with("aborted before its first user: shop-v2 failed"), "{}", message(&status));
-    let (code, metrics) = stage.weir.metrics().await;
-    assert_eq!(code, 200);
-    assert!(!metrics.contains("backend=\"shop-v2\",code=\"5xx\"} 1"), "no user's request went there:\n{metrics}");
+    let metrics = stage.weir.metrics().await;
+    let values = |name: &str, label: &str| -> Vec<u64> {
+        let lines = metrics.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.map(|line| line.rsplit(' ').next().unwrap_or_default().parse().expect("a count")).collect()
+    };
+    let users = values("weir_requests_total", "backend=\"shop-v2\"");
+    assert!(users.iter().all(|&count| count == 0), "a user's request went there:\n{metrics}");
+    assert!(values("weir_release_mirrored_answers_total", "failure")[0] > 0, "{metrics}");
     let trace = replays_as_it_was(stage).await;
     assert!(trace.contains(",canary,-,0.1,"), "{trace}");
 }
