@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
@@ -259,6 +259,8 @@ pub struct Release {
     pub bounds: Bounds,
     /// What the rollout is to do.
     pub spec: rollout::Spec,
+    /// The methods of requests that are copied for the canary, before any user is sent to it.
+    pub mirrored_methods: Box<[Method]>,
     /// What the judge must be sure of.
     pub policy: Policy,
     /// Whether responses' latencies are judged.
@@ -278,6 +280,13 @@ impl Release {
             Side::Stable => &self.stable,
             Side::Canary => &self.canary,
         }
+    }
+
+    /// Puts in force what `state` gives to the canary: of users, and of copies.
+    pub fn put_in_force(&self, state: &rollout::State) {
+        // While requests are copied no weight is looked at: in this order none is without the one or the other.
+        self.live.set_weight(state.weight);
+        self.live.set_mirrored(self.spec.mirrored(state));
     }
 }
 
@@ -394,6 +403,10 @@ impl RouteLive {
 pub struct ReleaseLive {
     /// Parts per million to the canary; written by the engine alone.
     weight: AtomicU32,
+    /// Parts per million of the requests that are copied for the canary, while it has no users; written by the engine alone.
+    mirrored: AtomicU32,
+    /// The canary's answers to copies, which are among what workers saw.
+    pub copies: PerWorker<LiveCount>,
     /// Each worker's place in the share.
     pub phase: PerWorker<SharePhase>,
     /// What workers saw, stable first.
@@ -415,6 +428,8 @@ impl ReleaseLive {
     pub fn new(workers: usize, failed: Arc<Notify>) -> Self {
         Self {
             weight: AtomicU32::new(0),
+            mirrored: AtomicU32::new(0),
+            copies: PerWorker::new(workers),
             phase: PerWorker::new(workers),
             sides: [PerWorker::new(workers), PerWorker::new(workers)],
             elsewhere: Default::default(),
@@ -433,6 +448,22 @@ impl ReleaseLive {
     /// Puts a share in force: the next request of every worker obeys it.
     pub fn set_weight(&self, weight: Ratio) {
         self.weight.store(weight.ppm(), Ordering::Relaxed);
+    }
+
+    /// The share of the requests that are copied for the canary; 0 but before its first user.
+    pub fn mirrored(&self) -> Ratio {
+        Ratio::from_ppm(self.mirrored.load(Ordering::Relaxed)).unwrap_or(Ratio::ZERO)
+    }
+
+    /// Puts a share of copies in force.
+    pub fn set_mirrored(&self, share: Ratio) {
+        self.mirrored.store(share.ppm(), Ordering::Relaxed);
+    }
+
+    /// The canary's share of what counts as evidence: of the copies while there are any, else of the traffic.
+    pub fn share(&self) -> Ratio {
+        let mirrored = self.mirrored();
+        if mirrored == Ratio::ZERO { self.weight() } else { mirrored }
     }
 
     /// The counters of one side.

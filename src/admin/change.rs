@@ -188,6 +188,7 @@ fn sentence(old: &ReleaseStatus, new: &ReleaseStatus) -> String {
 
 const fn phase(phase: Phase) -> &'static str {
     match phase {
+        Phase::Mirroring => "mirrored, without users yet",
         Phase::Progressing => "progressing",
         Phase::Paused => "paused",
         Phase::HoldingBack => "holding back",

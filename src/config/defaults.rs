@@ -97,6 +97,11 @@ pub fn table() -> Vec<Row> {
         STEP_AT_LEAST.row(),
         STEP_AT_MOST.row(),
         STEP_PAUSE.row(),
+        MIRROR_FIRST_SHARE.row(),
+        MIRROR_FIRST_REQUESTS.row(),
+        MIRROR_FIRST_AT_LEAST.row(),
+        MIRROR_FIRST_AT_MOST.row(),
+        MIRROR_FIRST_METHODS.row(),
         HOLD_BACK_WEIGHT.row(),
         HOLD_BACK_FOR.row(),
         COOKIE_NAME.row(),
@@ -292,6 +297,27 @@ pub const STEP_AT_MOST: Setting<&'static str> =
 /// `releases.*.steps?.*.pause`
 pub const STEP_PAUSE: Setting<bool> =
     Setting::new("releases.*.steps?.*.pause", false, "weir decides by itself unless told to ask");
+/// `releases.*.mirrorFirst?.share`
+pub const MIRROR_FIRST_SHARE: Setting<Ratio> = Setting::new(
+    "releases.*.mirrorFirst?.share",
+    Ratio::percent(10),
+    "enough to see a broken canary in seconds, and little work on top",
+);
+/// `releases.*.mirrorFirst?.requests`
+pub const MIRROR_FIRST_REQUESTS: Setting<u32> =
+    Setting::new("releases.*.mirrorFirst?.requests", 100, "what fails one request in thirty has shown by then");
+/// `releases.*.mirrorFirst?.atLeast`
+pub const MIRROR_FIRST_AT_LEAST: Setting<Span> =
+    Setting::new("releases.*.mirrorFirst?.atLeast", Span::secs(0), STEP_AT_LEAST.why);
+/// `releases.*.mirrorFirst?.atMost`
+pub const MIRROR_FIRST_AT_MOST: Setting<&'static str> =
+    Setting::new("releases.*.mirrorFirst?.atMost", "(none)", STEP_AT_MOST.why);
+/// `releases.*.mirrorFirst?.methods`
+pub const MIRROR_FIRST_METHODS: Setting<&'static [&'static str]> = Setting::new(
+    "releases.*.mirrorFirst?.methods",
+    &["GET", "HEAD", "OPTIONS"],
+    "safe by their definition: carried out twice they change nothing",
+);
 /// `releases.*.holdBack?.weight`
 pub const HOLD_BACK_WEIGHT: Setting<Ratio> =
     Setting::new("releases.*.holdBack?.weight", Ratio::percent(5), "enough to compare with, and few who have to move");

@@ -26,8 +26,8 @@ pub use backends::{
 };
 pub use proxy::{AccessLog, AccessLogFormat, Admin, ClientTimeouts, Limits, Proxy};
 pub use releases::{
-    Affinity, Check, ClientIpAffinity, CookieAffinity, FullStep, HoldBack, Override, PrometheusCheck, Release, Step,
-    WebhookCheck,
+    Affinity, Check, ClientIpAffinity, CookieAffinity, FullStep, HoldBack, MirrorFirst, Override, PrometheusCheck,
+    Release, Step, WebhookCheck,
 };
 pub use routes::{
     BackendFilters, Cors, Filters, HeaderChanges, Match, Mirror, PathMatch, PathMatchKind, PathRewrite, Redirect,

@@ -209,7 +209,7 @@ impl Engine {
             return;
         }
         if tracked.last.as_ref() == Some(&entry) {
-            return tracked.release.live.set_weight(entry.state.weight);
+            return tracked.release.put_in_force(&entry.state);
         }
         self.journal.note(entry.clone());
         self.stand(vec![entry], now);
@@ -237,7 +237,7 @@ impl Engine {
             Some(last) => {
                 // With a ledger others may have decided since: nothing rises before it has its say.
                 if self.ledger.is_none() {
-                    release.live.set_weight(last.state.weight);
+                    release.put_in_force(&last.state);
                 }
                 Tracked::resume(release.clone(), last, &traces, now)
             }

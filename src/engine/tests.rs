@@ -11,7 +11,7 @@ use crate::analysis::trace::Reader;
 use crate::analysis::{Judge, Policy, Report, Tick};
 use crate::clock::ManualClock;
 use crate::outcome::FailurePolicy;
-use crate::rollout::{Command, HoldBack, OnNoEvidence, OnSuspicion, Spec, State, Step};
+use crate::rollout::{Command, HoldBack, MirrorFirst, OnNoEvidence, OnSuspicion, Spec, State, Step};
 use crate::route::Router;
 use crate::snapshot::{Affinity, ClientPolicy, Current, Leaves, Release, ReleaseLive, Snapshot};
 use crate::types::{Name, Ratio, Side, Timestamp};
@@ -32,6 +32,7 @@ pub(super) fn plain(percent: u32) -> Step {
 pub(super) struct Wish {
     pub(super) canary: &'static str,
     pub(super) steps: Vec<Step>,
+    pub(super) mirror_first: Option<MirrorFirst>,
     pub(super) hold_back: Option<HoldBack>,
     pub(super) policy: Policy,
     pub(super) affinity: Option<Affinity>,
@@ -43,7 +44,15 @@ impl Default for Wish {
     fn default() -> Self {
         let policy = Policy { warmup_s: 2.0, min_promote_s: 5.0, ..Policy::default() };
         let steps = vec![plain(5), plain(50)];
-        Self { canary: "shop-v2", steps, hold_back: None, policy, affinity: None, checks: Vec::new() }
+        Self {
+            canary: "shop-v2",
+            steps,
+            mirror_first: None,
+            hold_back: None,
+            policy,
+            affinity: None,
+            checks: Vec::new(),
+        }
     }
 }
 
@@ -65,11 +74,13 @@ impl Wish {
             bounds: Default::default(),
             spec: Spec {
                 rollout: rollout.clone(),
+                mirror_first: self.mirror_first,
                 steps: self.steps.clone(),
                 on_no_evidence: OnNoEvidence::Hold,
                 on_suspicion: OnSuspicion::Hold,
                 hold_back: self.hold_back,
             },
+            mirrored_methods: Box::default(),
             policy: self.policy.clone(),
             judge_latency: true,
             checks: self.checks.clone(),
@@ -207,7 +218,7 @@ impl Bench {
     /// Visitors come for a part of a second, and nobody looks.
     pub(super) fn visit(&mut self, visitors: Visitors, millis: u32) {
         let live = self.live();
-        let weight = live.weight().fraction();
+        let weight = live.share().fraction();
         for _ in 0..visitors.rate * millis / 1000 {
             let canary = self.dice.f64() < weight;
             let (side, fail, bucket) = if canary {

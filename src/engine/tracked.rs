@@ -132,7 +132,11 @@ impl Tracked {
         if !Arc::ptr_eq(&self.release.live, &release.live) {
             self.meter = Meter::new(Reading::of(&release), now, self.evidence.last);
         }
+        let mirrors = self.release.live.mirrored() > Ratio::ZERO;
         self.release = release;
+        if mirrors {
+            self.release.live.set_mirrored(self.release.spec.mirrored(&self.state));
+        }
         self.checks.update(&self.release.checks);
         let header = header(&self.release, self.state.started);
         if let Some(trace) = self.trace.take_if(|trace| *trace.header() != header) {
@@ -203,13 +207,13 @@ impl Tracked {
         if again || self.last.is_none() {
             self.begin(entry.state.clone(), traces, now);
             begun = self.trace.as_ref().map(|trace| trace.path().to_owned());
-        } else if entry.state.weight != self.release.live.weight() && entry.state.phase.is_open() {
+        } else if self.release.spec.share(&entry.state) != self.release.live.share() && entry.state.phase.is_open() {
             // What came while the journal was written belongs to the old weight.
             self.close_tick(now);
         }
         self.state = entry.state.clone();
         self.last = Some(entry);
-        self.release.live.set_weight(self.state.weight);
+        self.release.put_in_force(&self.state);
         if !self.state.phase.is_open() {
             (self.trace, self.clients) = (None, None);
         }
@@ -226,6 +230,7 @@ impl Tracked {
             spec: &release.spec,
             seen: (&self.evidence.seen.0, &self.evidence.seen.1),
             at_weight: (&self.evidence.at_weight.0, &self.evidence.at_weight.1),
+            mirrored: self.state.is_mirrored(),
             bounds: &release.bounds,
         }
     }
@@ -254,7 +259,7 @@ impl Tracked {
 
     fn open_tick(&self) -> Tick {
         let release = &self.release;
-        self.meter.tick(&Reading::of(release), self.state.started, release.live.weight(), routing(release))
+        self.meter.tick(&Reading::of(release), self.state.started, release.live.share(), routing(release))
     }
 }
 

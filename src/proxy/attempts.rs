@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::account::Destination;
 use super::choose::{self, By, Choice};
 use super::download;
-use super::evidence::{Ending, Evidence};
+use super::evidence::{Ending, Evidence, Exchanged};
 use super::exchange::Exchange;
 use super::forward::Outgoing;
 use super::upload::Upload;
@@ -22,9 +22,8 @@ use super::{queue, upgrade};
 use crate::balancer::InFlight;
 use crate::clock;
 use crate::endpoint::Endpoint;
-use crate::failures::Cause;
 use crate::health::outlier::{self, Sign};
-use crate::outcome::{Fault, Outcome, Semantics};
+use crate::outcome::{Fault, Semantics};
 use crate::retry::{Attempt, Connection, Decision, Ended, Replay, Sent};
 use crate::snapshot::{Backend, Route};
 use crate::types::Side;
@@ -79,15 +78,23 @@ impl Attempts<'_> {
     /// # Errors
     /// The last attempt's fault, or the client's own.
     pub(super) async fn run<'t>(&'t self, choice: Choice<'t>) -> Result<Answered, Fault> {
+        let exchanged = if choice.is_copyable() { Exchanged::Undrawn } else { Exchanged::Request };
         let Choice { slot, backend, endpoint, assigned } = choice;
         let side = assigned.as_ref().map(|assigned| assigned.side);
         let (backend, endpoint) = (Cow::Borrowed(backend), Cow::Borrowed(endpoint));
         let mut to = Destination { slot, side, backend, endpoint };
         to.backend.budget.deposit();
-        if let Some(assigned) = assigned.filter(|assigned| assigned.by == By::Split) {
+        if let Some(assigned) = assigned.filter(|assigned| matches!(assigned.by, By::Split | By::Undrawn)) {
             let (worker, began) = (self.exchange.connection.worker.index, self.exchange.began);
             let (release, route) = (assigned.release.clone(), self.route.evidence(slot));
-            self.exchange.bear(Evidence::new(release, route, assigned.side, worker, assigned.client, began));
+            self.exchange.bear(Evidence::new(
+                release,
+                route,
+                (assigned.side, exchanged),
+                worker,
+                assigned.client,
+                began,
+            ));
         }
         let mut reuse = if self.outgoing.method().is_idempotent() { Reuse::Any } else { Reuse::Young };
         // The first attempt begins with the exchange: nothing has been waited for since.
@@ -282,12 +289,8 @@ impl Attempts<'_> {
 
     fn head_ending(&self, slot: usize, answer: &Answered) -> Ending {
         let Some((release, _)) = self.route.target.release(slot) else { return Ending::Good };
-        let status = answer.response.status();
-        let head = release.failures.classify_head(status, answer.semantics);
-        match (head, grpc_status_in_head(answer.semantics, answer.response.headers())) {
-            (Outcome::Success, Some(code)) => Ending::of(release.failures.classify_grpc(code), Cause::Grpc(code)),
-            (outcome, _) => Ending::of(outcome, Cause::Status(status)),
-        }
+        let response = &answer.response;
+        Ending::of_head(&release.failures, answer.semantics, response.status(), response.headers())
     }
 
     pub(super) fn judge_endpoint(&self, to: &Destination<'_>, sign: Sign, now: Duration) {
@@ -342,7 +345,7 @@ impl Attempts<'_> {
 impl Answered {
     /// How the end of the body is to be read: a gRPC status in the head has said it all.
     pub(super) fn closing_semantics(&self) -> Semantics {
-        match grpc_status_in_head(self.semantics, self.response.headers()) {
+        match download::grpc_status_in_head(self.semantics, self.response.headers()) {
             Some(_) => Semantics::Http,
             None => self.semantics,
         }
@@ -352,13 +355,6 @@ impl Answered {
 fn is_unasked_switch<B>(outgoing: &Outgoing, response: &Response<B>) -> bool {
     response.status() == StatusCode::SWITCHING_PROTOCOLS
         && !upgrade::is_agreed(outgoing.upgrade.as_ref(), response.headers())
-}
-
-fn grpc_status_in_head(semantics: Semantics, headers: &HeaderMap) -> Option<u8> {
-    match semantics {
-        Semantics::Grpc => download::grpc_status(headers),
-        Semantics::Http => None,
-    }
 }
 
 /// A body of so many bytes is waited for before its head is passed on, where another attempt may give a whole one: most

@@ -8,11 +8,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use super::cookies::{self, Transport};
 use super::exchange::Exchange;
 use super::forwarded::Client;
+use super::mirror::Place;
+use super::mirror_first::{self, Drawn};
 use super::worker::Worker;
 use crate::balancer;
 use crate::endpoint::Endpoint;
@@ -47,12 +50,26 @@ pub(super) struct Assigned<'a> {
     pub(super) client: Option<u64>,
     /// The cookie that a new client gets, on either side.
     pub(super) cookie: Option<HeaderValue>,
+    /// The place of its copy for the canary, which is judged in its stead.
+    copy: Option<Place>,
 }
 
 impl Choice<'_> {
     /// The cookie that the client gets, once.
     pub(super) fn take_cookie(&mut self) -> Option<HeaderValue> {
         self.assigned.as_mut().and_then(|assigned| assigned.cookie.take())
+    }
+
+    /// The copy that is made for the canary, if the request was drawn for one.
+    pub(super) fn take_copy(&mut self) -> Option<Drawn> {
+        let assigned = self.assigned.as_mut()?;
+        let place = assigned.copy.take()?;
+        Some(Drawn { release: assigned.release.clone(), client: assigned.client, place })
+    }
+
+    /// Whether it counts only as far as a copy of it would have been made.
+    pub(super) fn is_copyable(&self) -> bool {
+        self.assigned.as_ref().is_some_and(|assigned| assigned.by == By::Undrawn)
     }
 }
 
@@ -61,6 +78,10 @@ impl Choice<'_> {
 pub(super) enum By {
     /// The split says so: it counts as evidence.
     Split,
+    /// It might have been copied for the canary, but was not drawn: it counts as evidence of stable.
+    Undrawn,
+    /// It is copied for the canary, or could not be: it counts for neither side.
+    Mirror,
     /// A tester chose.
     Override,
     /// Only one side has endpoints, and takes what either would get. Nothing was left to chance, so it tells nothing of the
@@ -68,7 +89,7 @@ pub(super) enum By {
     OnlySide,
 }
 
-/// Chooses for a request with `headers` from `client`.
+/// Chooses for a request with `head` from `client`.
 ///
 /// # Errors
 /// [`Fault::NoEndpoint`] when no backend of the target has an endpoint that takes requests; [`Fault::Unresolved`] when the
@@ -77,23 +98,23 @@ pub(super) enum By {
 pub(super) fn choose<'a>(
     exchange: &Rc<Exchange>,
     route: &'a Route,
-    headers: &HeaderMap,
+    head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
-    among(exchange, (&route.target, 0), headers, client)
+    among(exchange, (&route.target, 0), head, client)
 }
 
 /// Chooses among the backends of `target`, the first of which has the slot `first`.
 fn among<'a>(
     exchange: &Rc<Exchange>,
     (target, first): (&'a Target, usize),
-    headers: &HeaderMap,
+    head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
     match target {
         Target::Backend(backend) => plain(&exchange.connection.worker, first, backend, exchange.began),
-        Target::Split(split) => by_weight(exchange, split, headers, client),
-        Target::Release(release) => by_side(exchange, (release, first), headers, client),
+        Target::Split(split) => by_weight(exchange, split, head, client),
+        Target::Release(release) => by_side(exchange, (release, first), head, client),
         Target::Redirect(_) => Err(Fault::Internal),
     }
 }
@@ -168,14 +189,14 @@ fn plain<'a>(worker: &Worker, slot: usize, backend: &'a Arc<Backend>, now: Durat
 fn by_weight<'a>(
     exchange: &Rc<Exchange>,
     split: &'a Split,
-    headers: &HeaderMap,
+    head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
     let worker = &exchange.connection.worker;
     let weights = split.weights.as_ref().ok_or(Fault::NoBackend)?;
     let take = |index: usize| {
         let branch = &split.branches[index];
-        among(exchange, (&branch.target, branch.slot), headers, client)
+        among(exchange, (&branch.target, branch.slot), head, client)
     };
     let picked = weights.pick(split.phase.of(worker.index), &mut worker.rng.borrow_mut());
     let choice = take(picked);
@@ -195,21 +216,30 @@ fn has_any(split: &Split, index: usize) -> bool {
 fn by_side<'a>(
     exchange: &Rc<Exchange>,
     (release, first): (&'a Arc<Release>, usize),
-    headers: &HeaderMap,
+    head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
     let worker = &exchange.connection.worker;
-    let mut assigned = match overridden(&release.overrides, headers, client) {
+    let mirrored = release.live.mirrored();
+    let is_mirrored = mirrored > Ratio::ZERO;
+    let share = if is_mirrored { mirrored } else { release.live.weight() };
+    let mut assigned = match overridden(&release.overrides, &head.headers, client) {
         Some(side) => Assigned::new(release, side, By::Override),
-        None => assign(exchange, release, headers, client),
+        None if is_mirrored => {
+            let place = mirror_first::place(exchange, release, head);
+            assign(exchange, release, share, &head.headers, client).mirrored(place)
+        }
+        None => assign(exchange, release, share, &head.headers, client),
     };
     let now = exchange.began;
     let meant = assigned.side;
     for side in [meant, meant.other()] {
         let backend = release.backend(side);
         if let Some(endpoint) = endpoint(worker, backend, &[], now) {
-            if side != meant || (assigned.by == By::Split && is_alone(release, side)) {
+            let drawn = matches!(assigned.by, By::Split | By::Undrawn | By::Mirror);
+            if side != meant || (drawn && is_alone(release, share, side)) {
                 assigned.by = By::OnlySide;
+                assigned.copy = None;
             }
             assigned.side = side;
             return Ok(Choice { slot: first + slot_of(side), backend, endpoint, assigned: Some(assigned) });
@@ -219,8 +249,7 @@ fn by_side<'a>(
 }
 
 /// Whether `side` takes what is shared between two, because the other has no endpoint.
-fn is_alone(release: &Release, side: Side) -> bool {
-    let share = release.live.weight();
+fn is_alone(release: &Release, share: Ratio, side: Side) -> bool {
     let is_shared = Ratio::ZERO < share && share < Ratio::ONE;
     is_shared && !balancer::has_any(&release.backend(side.other()).endpoints)
 }
@@ -256,20 +285,20 @@ fn is_key(wanted: &Override, value: &[u8]) -> bool {
 fn assign<'a>(
     exchange: &Rc<Exchange>,
     release: &'a Arc<Release>,
+    share: Ratio,
     headers: &HeaderMap,
     client: &Client,
 ) -> Assigned<'a> {
-    let share = release.live.weight();
     let rollout = release.spec.rollout.as_str();
     let sticky = |key: &[u8]| {
         let side = side_of(Point::of(key, rollout).is_within(share));
         Assigned { client: Some(hash(key)), ..Assigned::new(release, side, By::Split) }
     };
     match &release.affinity {
-        None => Assigned::new(release, next_side(exchange, release), By::Split),
+        None => Assigned::new(release, next_side(exchange, release, share), By::Split),
         Some(Affinity::Header(name)) => match headers.get(name) {
             Some(value) => sticky(value.as_bytes()),
-            None => Assigned::new(release, next_side(exchange, release), By::Split),
+            None => Assigned::new(release, next_side(exchange, release, share), By::Split),
         },
         Some(Affinity::ClientIp) => match client.address {
             std::net::IpAddr::V4(address) => sticky(&address.octets()),
@@ -282,26 +311,31 @@ fn assign<'a>(
                     let side = side_of(key.point(rollout).is_within(share));
                     Assigned { client: Some(hash_of(key)), ..Assigned::new(release, side, By::Split) }
                 }
-                None => newcomer(exchange, release, name, *max_age),
+                None => newcomer(exchange, release, share, (name, *max_age)),
             }
         }
     }
 }
 
 /// A client without a cookie is shared exactly, and gets a key that stands on the side that it went to.
-fn newcomer<'a>(exchange: &Rc<Exchange>, release: &'a Arc<Release>, name: &str, max_age: Duration) -> Assigned<'a> {
-    let side = next_side(exchange, release);
-    let (rollout, share) = (release.spec.rollout.as_str(), release.live.weight());
+fn newcomer<'a>(
+    exchange: &Rc<Exchange>,
+    release: &'a Arc<Release>,
+    share: Ratio,
+    (name, max_age): (&str, Duration),
+) -> Assigned<'a> {
+    let side = next_side(exchange, release, share);
+    let rollout = release.spec.rollout.as_str();
     let key = split::draw_key(rollout, share, side, &mut exchange.connection.worker.rng.borrow_mut());
     let transport = if exchange.connection.tls.is_some() { Transport::Secure } else { Transport::Plain };
     let cookie = cookies::affinity(name, key, max_age, transport);
     Assigned { client: Some(hash_of(key)), cookie, ..Assigned::new(release, side, By::Split) }
 }
 
-fn next_side(exchange: &Rc<Exchange>, release: &Release) -> Side {
+fn next_side(exchange: &Rc<Exchange>, release: &Release, share: Ratio) -> Side {
     let worker = &exchange.connection.worker;
     let phase = release.live.phase.of(worker.index);
-    side_of(phase.next(release.live.weight(), &mut worker.rng.borrow_mut()))
+    side_of(phase.next(share, &mut worker.rng.borrow_mut()))
 }
 
 fn side_of(canary: bool) -> Side {
@@ -310,7 +344,20 @@ fn side_of(canary: bool) -> Side {
 
 impl<'a> Assigned<'a> {
     fn new(release: &'a Arc<Release>, side: Side, by: By) -> Self {
-        Self { release, side, by, client: None, cookie: None }
+        Self { release, side, by, client: None, cookie: None, copy: None }
+    }
+
+    /// Before the first user of the canary: stable answers, and the side that was drawn says whose answer counts. Only a
+    /// request that has a `place` for its copy counts at all, on either side: so the sides differ by the draw alone.
+    fn mirrored(mut self, place: Option<Place>) -> Self {
+        self.by = By::Mirror;
+        match (self.side, place) {
+            (Side::Canary, place) => self.copy = place,
+            (Side::Stable, Some(_)) => self.by = By::Undrawn,
+            (Side::Stable, None) => {}
+        }
+        self.side = Side::Stable;
+        self
     }
 }
 

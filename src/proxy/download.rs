@@ -9,8 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::evidence::Ending;
 use super::exchange::Ticket;
-use crate::failures::Cause;
-use crate::outcome::{Fault, Outcome, Semantics};
+use crate::outcome::{Fault, Semantics};
 use crate::upstream::{BodyError, UpstreamBody};
 
 /// A response body.
@@ -108,8 +107,7 @@ impl Passing {
 
     fn grpc_ending(&self, code: Option<u8>) -> Ending {
         let code = code.unwrap_or(GRPC_UNKNOWN);
-        let outcome = self.ticket.release().map_or(Outcome::Success, |release| release.failures.classify_grpc(code));
-        Ending::of(outcome, Cause::Grpc(code))
+        self.ticket.release().map_or(Ending::Good, |release| Ending::of_grpc(&release.failures, code))
     }
 
     fn break_off(&mut self, fault: Fault) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -206,10 +204,18 @@ pub(super) fn grpc_status(fields: &HeaderMap) -> Option<u8> {
     Some(value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(GRPC_UNKNOWN))
 }
 
+/// `grpc-status` in the head of a response, where that is what says how it went.
+pub(super) fn grpc_status_in_head(semantics: Semantics, headers: &HeaderMap) -> Option<u8> {
+    match semantics {
+        Semantics::Grpc => grpc_status(headers),
+        Semantics::Http => None,
+    }
+}
+
 /// Whether a response of `status` to a request has no body, whatever its fields say.
 pub(super) fn is_bodiless(method: &http::Method, status: StatusCode) -> bool {
     *method == http::Method::HEAD || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// gRPC's status for a call that ended without one.
-const GRPC_UNKNOWN: u8 = 2;
+pub(super) const GRPC_UNKNOWN: u8 = 2;

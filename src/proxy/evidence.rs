@@ -6,15 +6,18 @@
 //! - a good answer at the end of its body, because it may still be cut short, or at the horizon if it lasts longer;
 //! - an exchange that is unanswered at the horizon as slow, not as failed: nothing is known of it yet;
 //! - a client that goes away before any of these: not at all.
+//!
+//! Before the canary's first user its answers to copies are evidence in the same way: see [`super::mirror_first`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::download;
 use crate::clock::{Clock, SystemClock};
 use crate::failures::{Cause, FailedRequest};
-use crate::outcome::Outcome;
+use crate::outcome::{FailurePolicy, Fault, Outcome, Semantics};
 use crate::snapshot::{Release, RouteLive};
 use crate::types::Side;
 
@@ -26,10 +29,23 @@ pub(super) struct Evidence {
     route: Option<usize>,
     side: Side,
     worker: usize,
+    exchanged: Exchanged,
     /// With affinity: the client, by hash.
     client: Option<u64>,
     sent: Duration,
     head: Option<Duration>,
+}
+
+/// What an exchange is, of those that count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exchanged {
+    /// A user's request, on the side that it was drawn for.
+    Request,
+    /// A user's request that was not drawn to be copied for the canary. It counts only if a copy could have been made in the
+    /// end, too: once the backend has read a body that was small enough to keep.
+    Undrawn,
+    /// A copy, whose answer nobody gets.
+    Copy,
 }
 
 /// How an exchange went, as far as it went.
@@ -44,6 +60,29 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// What a response head says so far, of a version with these `failures`.
+    pub(super) fn of_head(
+        failures: &FailurePolicy,
+        semantics: Semantics,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Self {
+        match (failures.classify_head(status, semantics), download::grpc_status_in_head(semantics, headers)) {
+            (Outcome::Success, Some(code)) => Self::of_grpc(failures, code),
+            (outcome, _) => Self::of(outcome, Cause::Status(status)),
+        }
+    }
+
+    /// What the status of a gRPC call says.
+    pub(super) fn of_grpc(failures: &FailurePolicy, code: u8) -> Self {
+        Self::of(failures.classify_grpc(code), Cause::Grpc(code))
+    }
+
+    /// What `fault` says.
+    pub(super) fn of_fault(failures: &FailurePolicy, fault: Fault) -> Self {
+        Self::of(failures.classify_fault(fault), Cause::Fault(fault))
+    }
+
     /// With `outcome`, by `cause` if it is a failure.
     pub(super) fn of(outcome: Outcome, cause: Cause) -> Self {
         match outcome {
@@ -68,12 +107,17 @@ impl Evidence {
     pub(super) fn new(
         release: Arc<Release>,
         route: Option<usize>,
-        side: Side,
+        (side, exchanged): (Side, Exchanged),
         worker: usize,
         client: Option<u64>,
         now: Duration,
     ) -> Self {
-        Self { release, route, side, worker, client, sent: now, head: None }
+        Self { release, route, side, worker, exchanged, client, sent: now, head: None }
+    }
+
+    /// Whether it counts only if a copy of the request could have been made.
+    pub(super) fn is_of_copyable(&self) -> bool {
+        self.exchanged == Exchanged::Undrawn
     }
 
     /// The response head of the request `id` is there at `now`: what it says so far.
@@ -118,7 +162,8 @@ impl Evidence {
         failures.count(self.side, route.as_ref(), cause);
         if self.side == Side::Canary {
             let id = id.map_or_else(String::new, |id| String::from_utf8_lossy(id.as_bytes()).into_owned());
-            let (time, cause) = (SystemClock.now(), cause.to_string());
+            let saw = if self.exchanged == Exchanged::Copy { " (to a copy: no user saw it)" } else { "" };
+            let (time, cause) = (SystemClock.now(), format!("{cause}{saw}"));
             failures.sample(FailedRequest { time, id, route, cause });
         }
         drop(failures);
@@ -138,6 +183,9 @@ impl Evidence {
         // Without affinity every request is a client of its own.
         let first_of_client = failed && self.client.is_none_or(|client| live.failed_clients().insert(client));
         live.side(self.side).of(self.worker).record(bucket, failed, first_of_client);
+        if self.exchanged == Exchanged::Copy {
+            live.copies.of(self.worker).record(failed);
+        }
         if let Some(route) = self.route() {
             route.side(self.side).of(self.worker).record(failed);
         }

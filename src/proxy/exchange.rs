@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::access_log::Entry;
@@ -25,8 +26,7 @@ use super::upload::Upload;
 use super::view::View;
 use crate::balancer::InFlight;
 use crate::clock;
-use crate::failures::Cause;
-use crate::outcome::{Fault, Outcome};
+use crate::outcome::Fault;
 use crate::snapshot::{Listener, Release, Route};
 use crate::upstream::UpstreamBody;
 
@@ -56,6 +56,7 @@ pub(super) struct Exchange {
     id: RefCell<Option<HeaderValue>>,
     in_flight: RefCell<Option<InFlight>>,
     upload: RefCell<Weak<Upload>>,
+    copy: RefCell<Option<AbortHandle>>,
 }
 
 /// Whether the response has come to an end of its own.
@@ -95,6 +96,7 @@ impl Ticket {
             id: RefCell::default(),
             in_flight: RefCell::default(),
             upload: RefCell::default(),
+            copy: RefCell::default(),
             connection,
         });
         exchange.connection.worker.exchanges.add(&exchange);
@@ -190,12 +192,21 @@ impl Exchange {
 
     /// The evidence, while it is open, hears of the response head.
     pub(super) fn answered(&self, so_far: Ending, now: Duration) {
+        let so_far = if self.counts() { so_far } else { Ending::Ignored };
         self.testify(|evidence| evidence.answered(so_far, self.id.borrow().as_ref(), now));
     }
 
     /// The evidence, while it is open, hears of the end.
     pub(super) fn ends(&self, ending: Ending, now: impl FnOnce() -> Duration) {
+        let ending = if self.counts() { ending } else { Ending::Ignored };
         self.testify(|evidence| evidence.ended(ending, self.id.borrow().as_ref(), now));
+    }
+
+    /// Whether the evidence counts as things are. What might have been copied does only with a body that can be; one that has
+    /// gone with the response head was looked at then.
+    fn counts(&self) -> bool {
+        let must_be_kept = self.evidence.borrow().as_ref().is_some_and(Evidence::is_of_copyable);
+        !must_be_kept || self.upload().is_none_or(|upload| upload.is_kept())
     }
 
     fn testify(&self, note: impl FnOnce(&mut Evidence) -> Settled) {
@@ -229,6 +240,16 @@ impl Exchange {
         *self.upload.borrow_mut() = Rc::downgrade(upload);
     }
 
+    /// Its request body, until that is no longer needed.
+    pub(super) fn upload(&self) -> Option<Rc<Upload>> {
+        self.upload.borrow().upgrade()
+    }
+
+    /// Its copy for the canary is under way, and ends with a client that goes away, as the exchange does.
+    pub(super) fn accompany(&self, copy: AbortHandle) {
+        *self.copy.borrow_mut() = Some(copy);
+    }
+
     /// What the request is called, once it has been forwarded.
     pub(super) fn id(&self) -> Option<HeaderValue> {
         self.id.borrow().clone()
@@ -254,8 +275,7 @@ impl Exchange {
 
     /// How `fault` counts for the release that the route leads to, if it leads to one.
     pub(super) fn ending_by(&self, fault: Fault) -> Ending {
-        let outcome = self.release().map_or(Outcome::Ignored, |release| release.failures.classify_fault(fault));
-        Ending::of(outcome, Cause::Fault(fault))
+        self.release().map_or(Ending::Ignored, |release| Ending::of_fault(&release.failures, fault))
     }
 
     /// The release that the route leads to; where it leads to several, that of the last attempt.
@@ -299,7 +319,9 @@ impl Exchange {
 
     /// Looks after the exchange from outside: the horizon of its evidence, and whether it stands still.
     pub(super) fn sweep(&self, now: Duration) {
-        self.testify(|evidence| evidence.look(now));
+        if self.counts() {
+            self.testify(|evidence| evidence.look(now));
+        }
         if self.account.borrow().waits_in_vain(now) {
             self.still.waits_in_vain();
         }
@@ -327,13 +349,14 @@ impl Exchange {
     fn close(&self) {
         let body = self.payload.borrow_mut().take();
         drop(body);
-        if let Some(upload) = self.upload.borrow().upgrade() {
+        if let Some(upload) = self.upload() {
             upload.cut();
         }
         self.in_flight.borrow_mut().take();
         let now = clock::uptime();
         if self.end.get() != End::Reached {
             self.ends(Ending::Ignored, || now);
+            self.copy.borrow_mut().take().iter().for_each(AbortHandle::abort);
             let mut account = self.account.borrow_mut();
             account.status = account.status.filter(|_| self.end.get() == End::Answered);
             account.fault = Some(Fault::ClientGone);

@@ -79,11 +79,20 @@ async fn serve(exchange: &Rc<Exchange>, (head, seen): (Parts, Seen), upload: &Rc
     let origin = route.cors.as_ref().and_then(|cors| cors.allowed_origin(&head.headers)).cloned();
     let outgoing = Outgoing::new(exchange, (route, slot), (head, seen), &target, &client)?;
     let mirrored = Mirrored::draw(exchange, route, &outgoing);
-    if !mirrored.is_empty() || route.retry.attempts() > 1 {
+    let mut copy = choice.take_copy().map(|drawn| drawn.copy(exchange, (route, slot), &outgoing));
+    if !mirrored.is_empty() || copy.is_some() || choice.is_copyable() || route.retry.attempts() > 1 {
         upload.keep();
     }
+    // Without a body at once, for both versions are to meet the same world; with one, when stable has read it.
+    if upload.is_kept() {
+        copy = copy.and_then(|copy| copy.send(exchange, upload));
+    }
     let attempts = Attempts { exchange, route, outgoing: &outgoing, upload, later: OnceCell::new() };
-    let mut answer = attempts.run(choice).await?;
+    let answer = attempts.run(choice).await;
+    if let Some(copy) = copy {
+        copy.send(exchange, upload);
+    }
+    let mut answer = answer?;
     for mirrored in mirrored {
         mirrored.send(upload);
     }
@@ -117,7 +126,7 @@ fn turn<'a>(exchange: &'a Rc<Exchange>, head: &Parts, target: &validate::Target)
     }
     let trusted = exchange.listener().map_or(&[][..], |listener| &listener.trusted_proxies);
     let client = Client::of(exchange.connection.peer.ip(), &head.headers, trusted);
-    let choice = choose(exchange, route, &head.headers, &client)?;
+    let choice = choose(exchange, route, head, &client)?;
     Ok(Turn::Backend(route, client, choice))
 }
 

@@ -1,5 +1,6 @@
 //! Copies of requests for another backend. Their answers are dropped, and nothing that happens to them reaches the original:
-//! they are sent after it, from tasks of their own, a bounded number at a time; they are no evidence.
+//! they are sent after it, from tasks of their own, a bounded number at a time; they are no evidence. (Those for a canary without
+//! users are: see [`super::mirror_first`].)
 //!
 //! Only whole requests are copied: without a body, or with one small enough to have been kept (64 KiB).
 
@@ -77,13 +78,17 @@ pub(super) struct Mirrors(Rc<()>);
 
 impl Mirrors {
     /// A place for one more; `None` when there are too many.
-    fn enter(&self) -> Option<Rc<()>> {
-        (Rc::strong_count(&self.0) <= MOST).then(|| self.0.clone())
+    pub(super) fn enter(&self) -> Option<Place> {
+        (Rc::strong_count(&self.0) <= MOST).then(|| Place(self.0.clone()))
     }
 }
 
+/// A copy's place among those under way, left by dropping it.
+#[derive(Debug)]
+pub(super) struct Place(#[expect(dead_code, reason = "it counts by being there")] Rc<()>);
+
 /// Tells the receiver that nobody waits for its answer.
-const X_WEIR_MIRROR: HeaderName = HeaderName::from_static("x-weir-mirror");
+pub(super) const X_WEIR_MIRROR: HeaderName = HeaderName::from_static("x-weir-mirror");
 
 /// Copies that each worker has under way at once; further ones are left out. A mirror that hangs costs no more than this.
 const MOST: usize = 128;

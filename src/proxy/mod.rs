@@ -26,6 +26,7 @@ mod http1;
 mod incoming;
 mod limit;
 mod mirror;
+mod mirror_first;
 mod queue;
 mod ration;
 mod reach;

@@ -98,7 +98,7 @@ impl Upload {
 
     /// Keeps the body from now on, while it is small: it may be wanted again. Call it before the first byte is read.
     pub(super) fn keep(&self) {
-        if self.touched.get() == Touched::No && self.hint.lower() <= MOST_KEPT as u64 {
+        if self.touched.get() == Touched::No && self.may_be_kept() {
             *self.kept.borrow_mut() = Kept::Whole(Vec::new());
         }
     }
@@ -115,6 +115,16 @@ impl Upload {
     pub(super) fn is_whole(&self) -> bool {
         let whole = self.touched.get() == Touched::No || matches!(*self.kept.borrow(), Kept::Whole(_));
         whole && !matches!(self.state.get(), State::Broken(_))
+    }
+
+    /// Whether it may turn out small enough to be kept.
+    pub(super) fn may_be_kept(&self) -> bool {
+        self.hint.lower() <= MOST_KEPT as u64
+    }
+
+    /// Whether it has ended, and was kept: [`Upload::copy`] gives it.
+    pub(super) fn is_kept(&self) -> bool {
+        matches!((&*self.kept.borrow(), self.state.get()), (Kept::Whole(_), State::Ended))
     }
 
     /// The whole body, if it has ended and was kept: for copies.

@@ -1,7 +1,7 @@
 //! Every decision in one plain sentence: what happened to the canary, and what was seen that led to it.
 
 use super::words::{counted, one_in, part, part_again, slower_than};
-use super::{Command, OnNoEvidence, Phase, Reason, Spec, State};
+use super::{Command, OnNoEvidence, Pause, Phase, Reason, Spec, State};
 use crate::analysis::{Culprit, Report};
 use crate::stats::{Bounds, Tally};
 use crate::types::{Name, Ratio, Span};
@@ -22,6 +22,8 @@ pub struct Scene<'a> {
     /// What was seen of them since the weight is as it is. Only this compares like with like: over several weights a version
     /// that was busier in bad times looks worse than it is.
     pub at_weight: (&'a Tally, &'a Tally),
+    /// Whether what is seen of the canary are its answers to copies of requests.
+    pub mirrored: bool,
     /// How the tallies' buckets are to be read.
     pub bounds: &'a Bounds,
 }
@@ -31,7 +33,15 @@ pub fn decision(scene: &Scene<'_>, from: Ratio, reason: &Reason, state: &State, 
     let Scene { release, canary, spec, .. } = scene;
     let weight = state.weight;
     match reason {
+        Reason::Started if state.is_mirrored() => format!("started: {}", copies(scene)),
         Reason::Started => format!("started: {canary} gets {weight} of the traffic{}", of_steps(spec, state, ", ")),
+        Reason::Mirrored if spec.mirror_first.is_none() => {
+            format!(
+                "{}: the configuration asks for no copies of requests before that any more",
+                rises(scene, from, state)
+            )
+        }
+        Reason::Mirrored => format!("{}: {}", rises(scene, from, state), comparison(scene, report)),
         Reason::StepPassed => format!("{}: {}", rises(scene, from, state), comparison(scene, report)),
         Reason::SteppedBack => {
             let step = of_steps(spec, state, ", ");
@@ -53,7 +63,8 @@ pub fn decision(scene: &Scene<'_>, from: Ratio, reason: &Reason, state: &State, 
         }
         Reason::Convicted { culprit } => {
             let odds = odds(report.log_e, "a difference like this comes up by chance in");
-            format!("aborted at {from}: {}{odds}", accusation(scene, culprit, report))
+            let when = if scene.mirrored { "before its first user".to_owned() } else { format!("at {from}") };
+            format!("aborted {when}: {}{odds}", accusation(scene, culprit, report))
         }
         Reason::CheckFailed { check, detail } => format!("aborted at {from}: the check {check} failed: {detail}"),
         Reason::NoEvidence => no_evidence(scene, from, state, report),
@@ -85,10 +96,14 @@ fn obeyed(scene: &Scene<'_>, from: Ratio, command: Command, by: &str, state: &St
     match command {
         Command::Promote => format!("promoted by {by} at {from}: {canary} gets all traffic"),
         Command::Abort => format!("aborted by {by} at {from}: {canary} gets no traffic any more"),
+        Command::Pause if state.pause == Some(Pause::Mirroring) => {
+            format!("paused by {by}: {canary} gets copies of requests and no user until resumed, and is still watched")
+        }
         Command::Pause => format!("paused by {by}: {canary} stays at {weight} until resumed, and is still watched"),
         Command::Resume if state.phase == Phase::Promoted => {
             format!("approved by {by} at {from}: {canary} is promoted and gets all traffic")
         }
+        Command::Resume if state.is_mirrored() => format!("resumed by {by}: {}", copies(scene)),
         Command::Resume if state.phase == Phase::HoldingBack && weight == from => {
             let time = Span(spec.time_held_back());
             format!("resumed by {by}: {canary} goes on at {weight}, and is watched for another {time}")
@@ -104,17 +119,20 @@ fn obeyed(scene: &Scene<'_>, from: Ratio, command: Command, by: &str, state: &St
         Command::SetWeight(_) => format!("set from {from} to {weight} by {by}, and held there until resumed"),
         Command::Retry => {
             let attempt = state.attempt;
-            let step = of_steps(spec, state, ", ");
-            format!(
-                "tried again by {by} (attempt {attempt}), with fresh evidence: {canary} gets {weight} of the traffic{step}"
-            )
+            let gets = if state.is_mirrored() {
+                copies(scene)
+            } else {
+                format!("{canary} gets {weight} of the traffic{}", of_steps(spec, state, ", "))
+            };
+            format!("tried again by {by} (attempt {attempt}), with fresh evidence: {gets}")
         }
     }
 }
 
 fn no_evidence(scene: &Scene<'_>, from: Ratio, state: &State, report: &Report) -> String {
     let Scene { canary, spec, .. } = scene;
-    let limit = spec.step(spec.fitting(from)).at_most.map_or_else(String::new, |limit| format!(" ({})", Span(limit)));
+    let at_most = if scene.mirrored { spec.mirror().at_most } else { spec.step(spec.fitting(from)).at_most };
+    let limit = at_most.map_or_else(String::new, |limit| format!(" ({})", Span(limit)));
     let seen = counted(report.canary.0, "canary response");
     match state.phase {
         Phase::Aborted => {
@@ -124,7 +142,7 @@ fn no_evidence(scene: &Scene<'_>, from: Ratio, state: &State, report: &Report) -
         Phase::HoldingBack => {
             format!("{}, without full evidence, as onNoEvidence says: {seen} within atMost{limit}", won(scene, state))
         }
-        Phase::Progressing | Phase::Paused => {
+        Phase::Mirroring | Phase::Progressing | Phase::Paused => {
             let rises = rises(scene, from, state);
             format!("{rises}, without full evidence, as onNoEvidence says: {seen} within atMost{limit}")
         }
@@ -139,6 +157,12 @@ fn won(scene: &Scene<'_>, state: &State) -> String {
     }
     let (weight, kept, time) = (state.weight, state.weight.complement(), Span(spec.time_held_back()));
     format!("{canary} has won and gets {weight}; {stable} keeps {kept} for {time}, to return to at once")
+}
+
+/// What the canary gets before its first user.
+fn copies(scene: &Scene<'_>) -> String {
+    let Scene { canary, spec, .. } = scene;
+    format!("{canary} gets copies of {} of the requests, and no user yet", spec.mirror().share)
 }
 
 /// `shop-v2 goes from 1% to 5% (step 2 of 4)`.
@@ -169,7 +193,7 @@ pub(super) fn comparison(scene: &Scene<'_>, report: &Report) -> String {
         (report.canary, report.stable)
     };
     let lately = if canary == report.canary { "" } else { " at this weight" };
-    let of_canary = part(canary.1, canary.0, "request");
+    let of_canary = part(canary.1, canary.0, if scene.mirrored { "mirrored request" } else { "request" });
     format!("{} failed {of_canary}{lately}, {} {}", scene.canary, scene.stable, part_again(stable.1, stable.0))
 }
 

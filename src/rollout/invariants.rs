@@ -64,7 +64,8 @@ pub fn invariants(
     let retried = matches!(input, Some(Input::Command { command: Command::Retry, .. }));
     if retried && before.phase == Phase::Aborted {
         hold(after.attempt == before.attempt.saturating_add(1), Violation::Identity)?;
-        return hold(after.weight == spec.step(0).weight, Violation::RoseTooFar);
+        let first = if spec.mirror_first.is_some() { Ratio::ZERO } else { spec.step(0).weight };
+        return hold(after.weight == first, Violation::RoseTooFar);
     }
     let same = (after.attempt, &after.rollout, after.started) == (before.attempt, &before.rollout, before.started);
     hold(same, Violation::Identity)?;
@@ -83,6 +84,7 @@ fn standing(spec: &Spec, state: &State) -> Result<(), Violation> {
     let fits = match state.phase {
         Phase::Aborted => state.weight == Ratio::ZERO && state.ended.is_some(),
         Phase::Promoted => state.weight == Ratio::ONE && state.ended.is_some(),
+        Phase::Mirroring => state.ended.is_none() && state.weight == Ratio::ZERO,
         Phase::HoldingBack => state.ended.is_none() && state.weight < Ratio::ONE,
         Phase::Progressing | Phase::Paused => state.ended.is_none(),
     };
@@ -114,6 +116,9 @@ fn by_itself(
             Violation::RoseEarly,
         );
     }
+    if before.phase == Phase::Mirroring {
+        return by_mirroring(spec, before, transition, report);
+    }
     let next = spec.next_weight(before.weight);
     let won = spec.held_back().filter(|&weight| weight > before.weight).unwrap_or(Ratio::ONE);
     hold(after.weight == next.unwrap_or(won), Violation::RoseTooFar)?;
@@ -125,6 +130,18 @@ fn by_itself(
     let least = if waived { step.at_most.unwrap_or(Duration::MAX) } else { step.at_least };
     let moved = after.ended.unwrap_or(after.step_started);
     hold(moved.since(before.step_started) >= least, Violation::RoseEarly)
+}
+
+/// What holds of the way from copies to the first users.
+fn by_mirroring(spec: &Spec, before: &State, transition: &Transition, report: &Report) -> Result<(), Violation> {
+    let after = &transition.state;
+    hold(after.weight == spec.step(0).weight, Violation::RoseTooFar)?;
+    let Some(mirror) = spec.mirror_first else { return Ok(()) };
+    let waived = transition.reason == Some(Reason::NoEvidence) && spec.on_no_evidence == OnNoEvidence::Promote;
+    let doubted = report.hold == Some(Hold::Suspicious) || report.hold == Some(Hold::ShareMismatch);
+    hold(waived || (report.canary.0 >= mirror.requests && !doubted), Violation::RoseWithoutEvidence)?;
+    let least = if waived { mirror.at_most.unwrap_or(Duration::MAX) } else { mirror.at_least };
+    hold(after.step_started.since(before.step_started) >= least, Violation::RoseEarly)
 }
 
 fn hold(rule: bool, otherwise: Violation) -> Result<(), Violation> {

@@ -19,7 +19,7 @@ pub use invariants::{Violation, invariants};
 pub use outlook::eta;
 pub use present::present;
 pub use reason::Reason;
-pub use spec::{HoldBack, OnNoEvidence, OnSuspicion, Spec, Step};
+pub use spec::{HoldBack, MirrorFirst, OnNoEvidence, OnSuspicion, Spec, Step};
 pub use state::{CheckResult, Command, Input, Pause, Phase, State, Transition};
 pub use step::{Refusal, permits, reconcile, start, step};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::step::has_passed;
+use super::step::{has_mirrored, has_passed};
 use super::words::{about, count, counted};
-use super::{CheckResult, OnNoEvidence, Phase, Scene, State};
+use super::{CheckResult, OnNoEvidence, Phase, Scene, Spec, State};
 use crate::analysis::{Hold, Report, Verdict};
 use crate::types::{Ratio, Span, Timestamp};
 
@@ -19,6 +19,7 @@ pub fn eta(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
         Phase::HoldingBack if report.hold != Some(Hold::Suspicious) => {
             return Some(Span(spec.time_held_back().saturating_sub(now.since(state.step_started))));
         }
+        Phase::Mirroring => return until_first_user(spec, state, report, now).map(Span),
         Phase::HoldingBack | Phase::Paused | Phase::Promoted | Phase::Aborted => return None,
     }
     let step = spec.step(state.step);
@@ -39,6 +40,17 @@ pub fn eta(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
     };
     let limit = step.at_most.filter(|_| waits).map(|limit| limit.saturating_sub(elapsed).max(least));
     evidence.into_iter().chain(limit).min().map(Span)
+}
+
+/// How long until enough copies are answered, as they have come so far.
+fn until_first_user(spec: &Spec, state: &State, report: &Report, now: Timestamp) -> Option<Duration> {
+    let mirror = spec.mirror();
+    let (answers, since) = (report.canary.0, now.since(state.started));
+    let missing = mirror.requests.saturating_sub(answers);
+    let seconds = since.as_secs_f64() * missing as f64 / answers as f64;
+    let copies = if missing == 0 { Duration::ZERO } else { Duration::try_from_secs_f64(seconds).ok()? };
+    let is_foreseen = missing > 0 || has_mirrored(spec, report);
+    is_foreseen.then(|| copies.max(mirror.at_least.saturating_sub(now.since(state.step_started))))
 }
 
 /// The judge's time to a decision, where only traffic and time are missing.

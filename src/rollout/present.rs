@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::explain::{comparison, of_steps, rule, ways_on};
 use super::outlook::{eta, outlook, silence};
 use super::step::has_passed;
-use super::words::{about, counted, one_in, percent};
-use super::{CheckResult, Pause, Phase, Scene, State};
+use super::words::{about, count, counted, one_in, percent};
+use super::{CheckResult, OnNoEvidence, Pause, Phase, Scene, State};
 use crate::analysis::{Culprit, Hold, Report, Verdict};
 use crate::types::{Span, Timestamp};
 
@@ -24,12 +24,13 @@ pub fn present(scene: &Scene<'_>, state: &State, report: &Report, checks: &[Chec
                     format!("{} has passed; {}", of_steps(spec, state, ""), ways_on(release, spec, weight))
                 }
                 Some(Pause::Weight) => format!("{seen}; held there by hand until `weir resume {release}`"),
-                Some(Pause::Asked | Pause::HoldBack) | None => {
+                Some(Pause::Asked | Pause::Mirroring | Pause::HoldBack) | None => {
                     format!("{seen}; it goes on with `weir resume {release}`")
                 }
             };
             format!("paused at {weight}: {why}{}", suspicion(report, "; there is evidence against it"))
         }
+        Phase::Mirroring => mirrored(scene, state, report, now),
         Phase::HoldingBack => {
             let left = spec.time_held_back().saturating_sub(now.since(state.step_started));
             let (stable, kept) = (scene.stable, weight.complement());
@@ -42,6 +43,30 @@ pub fn present(scene: &Scene<'_>, state: &State, report: &Report, checks: &[Chec
             format!("at {weight} ({}): {awaited}{}", of_steps(spec, state, ""), overdue(scene, state, now))
         }
     }
+}
+
+/// How far the copies are, and what keeps users away yet.
+fn mirrored(scene: &Scene<'_>, state: &State, report: &Report, now: Timestamp) -> String {
+    let Scene { stable, canary, .. } = scene;
+    let (mirror, (answers, failed)) = (scene.spec.mirror(), report.canary);
+    let failures = if failed == 0 { "none failed".to_owned() } else { format!("{} failed", count(failed)) };
+    let of = format!("{} of {}", count(answers), counted(mirror.requests, "mirrored answer"));
+    let elapsed = now.since(state.step_started);
+    let least = mirror.at_least.saturating_sub(elapsed);
+    let doubt = match report.hold {
+        Some(Hold::NoCanaryTraffic) => "; nothing is copied at the moment".to_owned(),
+        Some(Hold::NoStableTraffic) => format!("; there is nothing of {stable} to compare with at the moment"),
+        Some(Hold::WarmUp) => "; it is warming up, and only gross errors count yet".to_owned(),
+        Some(Hold::StableIll) => format!("; {stable} itself is ill"),
+        Some(Hold::ShareMismatch) => "; its share of the answers does not fit the share that is copied".to_owned(),
+        Some(Hold::Suspicious) => suspicion(report, "; there is evidence against it"),
+        Some(Hold::MoreEvidence | Hold::MinimumTime) | None if least.is_zero() => String::new(),
+        Some(Hold::MoreEvidence | Hold::MinimumTime) | None => {
+            format!("; this lasts at least {}, {} more", Span(mirror.at_least), about(least))
+        }
+    };
+    let overdue = over(mirror.at_most, scene.spec.on_no_evidence, elapsed);
+    format!("mirrored: {of}, {failures}{doubt}; no user is sent to {canary} yet{overdue}")
 }
 
 /// What is missing for the next step.
@@ -122,11 +147,11 @@ fn suspicion(report: &Report, text: &str) -> String {
 /// That the step's time is over, and why nothing happens.
 fn overdue(scene: &Scene<'_>, state: &State, now: Timestamp) -> String {
     let spec = scene.spec;
-    match spec.step(state.step).at_most {
-        Some(limit) if now.since(state.step_started) >= limit => {
-            let rule = rule(spec.on_no_evidence);
-            format!("; atMost ({}) is over, and onNoEvidence is {rule}", Span(limit))
-        }
-        _ => String::new(),
-    }
+    over(spec.step(state.step).at_most, spec.on_no_evidence, now.since(state.step_started))
+}
+
+fn over(at_most: Option<Duration>, on_no_evidence: OnNoEvidence, elapsed: Duration) -> String {
+    at_most.filter(|limit| elapsed >= *limit).map_or_else(String::new, |limit| {
+        format!("; atMost ({}) is over, and onNoEvidence is {}", Span(limit), rule(on_no_evidence))
+    })
 }

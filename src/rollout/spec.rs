@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::State;
 use crate::types::Ratio;
 
 /// What a rollout is to do. Compiled from the configuration; never empty of steps.
@@ -9,6 +10,8 @@ use crate::types::Ratio;
 pub struct Spec {
     /// Which rollout this is: another text is another rollout (`stable`, `canary` and `revision` of the release).
     pub rollout: String,
+    /// What comes before the first step: copies of requests for the canary, and no user yet.
+    pub mirror_first: Option<MirrorFirst>,
     /// The stages, rising in weight.
     pub steps: Vec<Step>,
     /// What to do when a step's `at_most` ends without evidence.
@@ -17,6 +20,24 @@ pub struct Spec {
     pub on_suspicion: OnSuspicion,
     /// What stable keeps for a time once the canary has won.
     pub hold_back: Option<HoldBack>,
+}
+
+/// Copies of requests that the canary gets before any user is sent to it.
+///
+/// A request is copied with the probability `share`, drawn as the sides of a step are. The canary's answer to the copy counts for
+/// the canary, and stable's to the same request for nobody; stable's answers to requests that were not drawn count for stable.
+/// So both sides see what they would see at a step of that weight, and are judged as there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MirrorFirst {
+    /// Of how many requests: above 0, at most one half, and below the last step, so that a replay, which knows nothing but
+    /// weights, promotes nobody for it.
+    pub share: Ratio,
+    /// So many answers to copies, at least.
+    pub requests: u64,
+    /// Not before this time.
+    pub at_least: Duration,
+    /// When it has not passed by then, [`Spec::on_no_evidence`] decides.
+    pub at_most: Option<Duration>,
 }
 
 /// What stable keeps for a time once the canary has won: enough to compare with, and warm enough to return to at once.
@@ -78,6 +99,23 @@ impl Spec {
         let weight = self.hold_back?.weight.complement();
         let last = self.steps.last()?.weight;
         (last < weight && weight < Ratio::ONE).then_some(weight)
+    }
+
+    /// What the canary must have seen of copies before its first step; nothing where that is not asked for (any more).
+    pub(super) fn mirror(&self) -> MirrorFirst {
+        const NOTHING: MirrorFirst =
+            MirrorFirst { share: Ratio::ZERO, requests: 0, at_least: Duration::ZERO, at_most: None };
+        self.mirror_first.unwrap_or(NOTHING)
+    }
+
+    /// The share of the requests that are copied in `state`; 0 in all but one phase.
+    pub fn mirrored(&self, state: &State) -> Ratio {
+        if state.is_mirrored() { self.mirror().share } else { Ratio::ZERO }
+    }
+
+    /// The canary's share of what counts as evidence in `state`: of the copies before the first step, else of the traffic.
+    pub fn share(&self, state: &State) -> Ratio {
+        if state.is_mirrored() { self.mirrored(state) } else { state.weight }
     }
 
     /// How long the hold-back lasts.

@@ -10,6 +10,8 @@ use crate::types::{Name, Ratio, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Phase {
+    /// The canary has no user yet, but gets copies of requests. Its answers are weighed, and may abort.
+    Mirroring,
     /// Going through its steps by itself.
     Progressing,
     /// Waiting for a human. Evidence is still weighed, and may abort.
@@ -25,7 +27,7 @@ pub enum Phase {
 impl Phase {
     /// Whether evidence still counts: neither promoted nor aborted.
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::Progressing | Self::Paused | Self::HoldingBack)
+        matches!(self, Self::Mirroring | Self::Progressing | Self::Paused | Self::HoldingBack)
     }
 }
 
@@ -37,6 +39,8 @@ pub enum Pause {
     Approval,
     /// Somebody said to pause; the step goes on from the beginning when resumed.
     Asked,
+    /// Somebody said to pause before the first step: copies go on, and their time begins anew when resumed.
+    Mirroring,
     /// Somebody said to pause during the hold-back, which begins anew when resumed.
     HoldBack,
     /// Somebody set this weight.
@@ -69,6 +73,11 @@ pub struct State {
 }
 
 impl State {
+    /// Whether the canary gets copies of requests in place of users; also while that is paused.
+    pub fn is_mirrored(&self) -> bool {
+        self.phase == Phase::Mirroring || self.pause == Some(Pause::Mirroring)
+    }
+
     /// Whether stable has but what it keeps after the canary has won; also while that is paused.
     pub fn is_held_back(&self) -> bool {
         self.phase == Phase::HoldingBack || self.pause == Some(Pause::HoldBack)

@@ -29,7 +29,7 @@ pub enum Refusal {
     SameWeight(Ratio),
 }
 
-/// The first transition of a rollout that the journal does not know: to its first step.
+/// The first transition of a rollout that the journal does not know: to its first step, or to what comes before that.
 pub fn start(spec: &Spec, now: Timestamp) -> Transition {
     Transition::to(begin(spec, 1, now), Reason::Started)
 }
@@ -45,9 +45,9 @@ pub fn permits(state: &State, command: Command) -> Result<(), Refusal> {
         (Phase::Aborted, _) => Err(Refusal::Aborted),
         (_, Command::Retry) => Err(Refusal::NotAborted),
         (Phase::Paused, Command::Pause) => Err(Refusal::Paused),
-        (Phase::Progressing | Phase::HoldingBack, Command::Resume) => Err(Refusal::NotPaused),
+        (Phase::Mirroring | Phase::Progressing | Phase::HoldingBack, Command::Resume) => Err(Refusal::NotPaused),
         (Phase::Paused, Command::SetWeight(weight)) if weight == state.weight => Err(Refusal::SameWeight(weight)),
-        (Phase::Progressing | Phase::Paused | Phase::HoldingBack, _) => Ok(()),
+        (Phase::Mirroring | Phase::Progressing | Phase::Paused | Phase::HoldingBack, _) => Ok(()),
     }
 }
 
@@ -81,7 +81,10 @@ pub fn reconcile(spec: &Spec, state: &State, now: Timestamp) -> Transition {
     }
     let mut fitted = State { step: spec.fitting(state.weight), ..state.clone() };
     let step = spec.step(fitted.step);
-    let most = if state.is_held_back() {
+    let most = if state.is_mirrored() {
+        // One that is no longer configured ends by itself.
+        Ratio::ZERO
+    } else if state.is_held_back() {
         // One that is no longer configured ends by itself.
         spec.held_back().unwrap_or(state.weight)
     } else {
@@ -100,7 +103,7 @@ pub fn reconcile(spec: &Spec, state: &State, now: Timestamp) -> Transition {
 }
 
 fn begin(spec: &Spec, attempt: u32, now: Timestamp) -> State {
-    State {
+    let state = State {
         rollout: spec.rollout.clone(),
         attempt,
         phase: Phase::Progressing,
@@ -110,7 +113,8 @@ fn begin(spec: &Spec, attempt: u32, now: Timestamp) -> State {
         started: now,
         step_started: now,
         ended: None,
-    }
+    };
+    if spec.mirror_first.is_some() { mirrored(&state, now) } else { state }
 }
 
 fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[CheckResult]) -> Transition {
@@ -132,6 +136,9 @@ fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[C
     if state.phase == Phase::HoldingBack {
         return hold_back(spec, state, now, report);
     }
+    if state.phase == Phase::Mirroring {
+        return mirror(spec, state, now, report);
+    }
     let step = spec.step(state.step);
     let elapsed = now.since(state.step_started);
     if elapsed < step.at_least {
@@ -145,10 +152,46 @@ fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[C
     if step.at_most.is_none_or(|at_most| elapsed < at_most) {
         return Transition::stay(state);
     }
+    without_evidence(spec, state, now, report, |reason| go_on(spec, state, now, reason))
+}
+
+/// To the first step, once enough copies were answered and nothing speaks against the canary.
+fn mirror(spec: &Spec, state: &State, now: Timestamp, report: &Report) -> Transition {
+    let mirror = spec.mirror();
+    let elapsed = now.since(state.step_started);
+    if elapsed < mirror.at_least {
+        return Transition::stay(state);
+    }
+    let first = |reason| Transition::to(stand(spec, state, 0, now), reason);
+    if has_mirrored(spec, report) {
+        return first(Reason::Mirrored);
+    }
+    if mirror.at_most.is_none_or(|at_most| elapsed < at_most) {
+        return Transition::stay(state);
+    }
+    without_evidence(spec, state, now, report, first)
+}
+
+/// Whether enough copies were answered, time aside, and nothing that the judge sees speaks against users on the canary.
+pub(super) fn has_mirrored(spec: &Spec, report: &Report) -> bool {
+    // Whatever else it holds back for is a doubt, or something that hides one.
+    let undoubted = matches!(report.hold, None | Some(Hold::MoreEvidence | Hold::MinimumTime));
+    let asked_for = spec.mirror_first.is_some();
+    report.verdict != Verdict::Fail && (!asked_for || (undoubted && report.canary.0 >= spec.mirror().requests))
+}
+
+/// What becomes of a rollout whose time is over without evidence; `on` is the way on.
+fn without_evidence(
+    spec: &Spec,
+    state: &State,
+    now: Timestamp,
+    report: &Report,
+    on: impl FnOnce(Reason) -> Transition,
+) -> Transition {
     match spec.on_no_evidence {
         OnNoEvidence::Abort => Transition::to(end(state, Phase::Aborted, now), Reason::NoEvidence),
         // Evidence against the canary is not "no evidence".
-        OnNoEvidence::Promote if report.hold != Some(Hold::Suspicious) => go_on(spec, state, now, Reason::NoEvidence),
+        OnNoEvidence::Promote if report.hold != Some(Hold::Suspicious) => on(Reason::NoEvidence),
         OnNoEvidence::Promote | OnNoEvidence::Hold => Transition::stay(state),
     }
 }
@@ -193,6 +236,11 @@ fn advance(spec: &Spec, state: &State, now: Timestamp) -> State {
     }
 }
 
+/// At the beginning of the time in which the canary gets copies alone.
+fn mirrored(state: &State, now: Timestamp) -> State {
+    State { phase: Phase::Mirroring, pause: None, weight: Ratio::ZERO, step_started: now, ..state.clone() }
+}
+
 /// At the beginning of the hold-back.
 fn keep_back(state: &State, now: Timestamp) -> State {
     State { phase: Phase::HoldingBack, pause: None, step_started: now, ..state.clone() }
@@ -214,9 +262,14 @@ fn obey(spec: &Spec, state: &State, now: Timestamp, command: Command) -> State {
         Command::Promote => end(state, Phase::Promoted, now),
         Command::Abort => end(state, Phase::Aborted, now),
         Command::Pause => {
-            let pause = if state.phase == Phase::HoldingBack { Pause::HoldBack } else { Pause::Asked };
+            let pause = match state.phase {
+                Phase::Mirroring => Pause::Mirroring,
+                Phase::HoldingBack => Pause::HoldBack,
+                Phase::Progressing | Phase::Paused | Phase::Promoted | Phase::Aborted => Pause::Asked,
+            };
             State { phase: Phase::Paused, pause: Some(pause), ..state.clone() }
         }
+        Command::Resume if state.pause == Some(Pause::Mirroring) => mirrored(state, now),
         Command::Resume if state.pause == Some(Pause::HoldBack) => keep_back(state, now),
         Command::Resume if state.pause == Some(Pause::Approval) => advance(spec, state, now),
         Command::Resume => stand(spec, state, spec.fitting(state.weight), now),

@@ -21,6 +21,7 @@ fn plain(percent: u32) -> Step {
 fn spec(steps: Vec<Step>) -> Spec {
     Spec {
         rollout: "v1>v2#".to_owned(),
+        mirror_first: None,
         steps,
         on_no_evidence: OnNoEvidence::Hold,
         on_suspicion: OnSuspicion::Hold,

@@ -43,7 +43,7 @@ impl Pilot for Weir<'_> {
         match self.state.phase {
             Phase::Promoted => Verdict::Pass,
             Phase::Aborted => Verdict::Fail,
-            Phase::Progressing | Phase::Paused | Phase::HoldingBack => Verdict::Inconclusive,
+            Phase::Mirroring | Phase::Progressing | Phase::Paused | Phase::HoldingBack => Verdict::Inconclusive,
         }
     }
 

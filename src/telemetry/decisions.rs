@@ -30,7 +30,7 @@ pub(super) fn families<'a>(decisions: &Decisions, releases: impl Iterator<Item =
 
 /// The reasons that rest on what was seen, by what it said. A human's command rests on nothing of the kind.
 const VERDICTS: [(&str, &[&str]); 3] = [
-    ("pass", &["step_passed", "healthy", "hold_back_over", "awaiting_approval"]),
+    ("pass", &["mirrored", "step_passed", "healthy", "hold_back_over", "awaiting_approval"]),
     ("fail", &["errors", "latency", "route_errors", "check_failed"]),
     ("inconclusive", &["no_evidence", "stepped_back"]),
 ];

@@ -8,7 +8,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 
 use super::family::Family;
-use super::names::{ALL, BUILD_INFO, ENDPOINT_HEALTHY, LEADER, PANICS, PROCESS_START, RELEASE_WEIGHT};
+use super::names::{ALL, BUILD_INFO, ENDPOINT_HEALTHY, LEADER, PANICS, PROCESS_START, RELEASE_COPIES, RELEASE_WEIGHT};
 use super::{Decisions, Reloads, decisions, logs, process, traffic};
 use crate::balancer;
 use crate::clock::{Clock, SystemClock, uptime};
@@ -83,7 +83,7 @@ impl Collector for Weir {
         families.extend(self.reloads.families());
         families.extend(decisions::families(&(self.decisions)(), snapshot.releases.keys()));
         families.extend(process::families());
-        families.extend([weights(&snapshot), endpoints(&snapshot), build_info()]);
+        families.extend([weights(&snapshot), copies(&snapshot), endpoints(&snapshot), build_info()]);
         families.push(Family::single(PANICS, logs::panics() as f64));
         families.push(Family::single(LEADER, f64::from(u8::from((self.leads)()))));
         families.push(Family::single(PROCESS_START, self.started.as_millis() as f64 / 1000.0));
@@ -95,6 +95,16 @@ fn weights(snapshot: &Snapshot) -> MetricFamily {
     let mut family = Family::new(RELEASE_WEIGHT);
     for (name, release) in &snapshot.releases {
         family.value(&[name.as_str()], release.live.weight().fraction());
+    }
+    family.finish()
+}
+
+fn copies(snapshot: &Snapshot) -> MetricFamily {
+    let mut family = Family::new(RELEASE_COPIES);
+    for (name, release) in &snapshot.releases {
+        let (answers, failures) = release.live.copies.read();
+        family.value(&[name.as_str(), "success"], answers.saturating_sub(failures) as f64);
+        family.value(&[name.as_str(), "failure"], failures as f64);
     }
     family.finish()
 }

@@ -91,6 +91,14 @@ pub const RELEASE_WEIGHT: Metric = Metric {
     help: "The canary's share of the traffic in force, 0 to 1.",
 };
 
+/// The canary's answers to copies of requests, before its first user, by result: `success` or `failure`. No user got them.
+pub const RELEASE_COPIES: Metric = Metric {
+    name: "weir_release_mirrored_answers_total",
+    kind: Kind::Counter,
+    labels: &["release", "result"],
+    help: "The canary's answers to copies of requests before its first user (mirrorFirst). No user got them.",
+};
+
 /// Whether this weir may raise weights.
 pub const LEADER: Metric = Metric {
     name: "weir_leader",
@@ -206,6 +214,7 @@ pub const ALL: &[Metric] = &[
     QUEUE_ENDED,
     LEADER,
     RELEASE_WEIGHT,
+    RELEASE_COPIES,
     RELEASE_VERDICTS,
     RELEASE_TRANSITIONS,
     ENDPOINT_HEALTHY,

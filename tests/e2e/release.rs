@@ -203,6 +203,49 @@ async fn a_canary_that_stays_good_while_stable_keeps_a_share_is_promoted() {
     assert_eq!((bad, broken), (0, 0));
 }
 
+/// As [`QUICK`], with copies of a tenth of the requests first.
+fn mirrored_first(config: &str) -> String {
+    config.replace("    steps:", "    mirrorFirst: { requests: 50 }\n    steps:")
+}
+
+#[tokio::test]
+async fn a_canary_that_fails_its_copies_is_out_without_a_user_and_replays() {
+    let stage = Stage::with(|_, canary| canary.fail(1000), |config| mirrored_first(&config)).await;
+    let status = stage.weir.wait_for_phase("shop", "aborted").await;
+    assert_eq!(status["weight"], "0%");
+    assert!(message(&status).starts_with("aborted before its first user: shop-v2 failed"), "{}", message(&status));
+    let metrics = stage.weir.metrics().await;
+    let values = |name: &str, label: &str| -> Vec<u64> {
+        let lines = metrics.lines().filter(|line| line.starts_with(name) && line.contains(label));
+        lines.map(|line| line.rsplit(' ').next().unwrap_or_default().parse().expect("a count")).collect()
+    };
+    let users = values("weir_requests_total", "backend=\"shop-v2\"");
+    assert!(users.iter().all(|&count| count == 0), "a user's request went there:\n{metrics}");
+    assert!(values("weir_release_mirrored_answers_total", "failure")[0] > 0, "{metrics}");
+    let trace = replays_as_it_was(stage).await;
+    assert!(trace.contains(",canary,-,0.1,"), "{trace}");
+}
+
+#[tokio::test]
+async fn a_canary_that_does_well_with_copies_gets_users_after_a_crash_of_weir_too() {
+    let (stable, canary) = (App::start("v1").await, App::start("v2").await);
+    // Nobody is there: it begins, and waits for copies.
+    let weir = Weir::start(&mirrored_first(&shop(&stable, &canary, 2, QUICK))).await;
+    let status = weir.wait_for_phase("shop", "mirroring").await;
+    assert_eq!(status["weight"], "0%", "{status:#}");
+    let weir = weir.kill_and_restart().await;
+    let status = weir.wait_for_phase("shop", "mirroring").await;
+    assert!(status["message"].as_str().is_some_and(|text| text.contains("0 of 50 mirrored answers")), "{status:#}");
+    let visitors = Visitors::start(weir.address("web"), 16, Duration::from_millis(5));
+    weir.wait_for_phase("shop", "promoted").await;
+    let (code, history, err) = weir.cli(&["history", "shop"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(history.contains("shop-v2 gets copies of 10% of the requests, and no user yet"), "{history}");
+    assert!(history.contains("shop-v2 goes from 0% to 10% (step 1 of 2)"), "{history}");
+    let (_, bad, broken) = visitors.stop().await;
+    assert_eq!((bad, broken), (0, 0));
+}
+
 #[tokio::test]
 async fn a_client_that_failed_before_a_crash_does_not_count_again_after_it() {
     let (stable, canary) = (App::start("v1").await, App::start("v2").await);

@@ -11,6 +11,7 @@ mod filters;
 mod forwarding;
 mod lifetime;
 mod limits;
+mod mirror_first;
 mod protocols;
 mod refusals;
 mod releases;

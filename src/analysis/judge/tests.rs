@@ -210,6 +210,7 @@ fn led_by_evidence(scenario: &Scenario, percents: &[u32], time: (i64, i64), seed
     };
     let steps = percents.iter().map(step).collect();
     let spec = Spec {
+        mirror_first: None,
         rollout: "a>b".to_owned(),
         steps,
         on_no_evidence: OnNoEvidence::Hold,

@@ -145,7 +145,7 @@ fn headline(status: &ReleaseStatus, style: &Style) -> String {
             let step_age = format::span(style.now.since(status.step_started));
             format!("canary at {weight}, step {} for {step_age}, {whole} in all", step(status))
         }
-        Phase::HoldingBack => {
+        Phase::Mirroring | Phase::HoldingBack => {
             let age = format::span(style.now.since(status.step_started));
             format!("canary at {weight} for {age}, {whole} in all")
         }
@@ -164,7 +164,7 @@ fn step(status: &ReleaseStatus) -> String {
 
 /// The weights of all steps and the whole at the end, the present one in brackets.
 fn trail(status: &ReleaseStatus, style: &Style) -> String {
-    let open = status.phase.is_open() && status.phase != Phase::HoldingBack;
+    let open = status.phase.is_open() && !matches!(status.phase, Phase::Mirroring | Phase::HoldingBack);
     let mark = |i: usize, weight: &Ratio| match i {
         _ if open && i == status.step => style.paint(Tone::Active, &format!("[{weight}]")),
         _ if i < status.step || matches!(status.phase, Phase::HoldingBack | Phase::Promoted) => {
@@ -173,12 +173,17 @@ fn trail(status: &ReleaseStatus, style: &Style) -> String {
         _ => style.paint(Tone::Faint, &weight.to_string()),
     };
     let mut stages: Vec<String> = status.steps.iter().enumerate().map(|(i, weight)| mark(i, weight)).collect();
+    if status.phase == Phase::Mirroring {
+        stages.insert(0, style.paint(Tone::Active, "[copies]"));
+    }
     if status.phase == Phase::HoldingBack {
         stages.push(style.paint(Tone::Active, &format!("[{}]", status.weight)));
     }
     stages.push(match status.phase {
         Phase::Promoted => style.paint(Tone::Good, "[100%]"),
-        Phase::Progressing | Phase::Paused | Phase::HoldingBack | Phase::Aborted => style.paint(Tone::Faint, "100%"),
+        Phase::Mirroring | Phase::Progressing | Phase::Paused | Phase::HoldingBack | Phase::Aborted => {
+            style.paint(Tone::Faint, "100%")
+        }
     });
     if status.phase == Phase::Aborted {
         stages.push(style.paint(Tone::Bad, "[aborted: 0%]"));

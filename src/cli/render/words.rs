@@ -8,6 +8,7 @@ use crate::simulate::Truth;
 /// The word for a phase, and how it looks.
 pub(super) const fn phase(phase: Phase) -> (&'static str, Tone) {
     match phase {
+        Phase::Mirroring => ("mirrored", Tone::Active),
         Phase::Progressing => ("progressing", Tone::Active),
         Phase::Paused => ("paused", Tone::Warn),
         Phase::HoldingBack => ("holding back", Tone::Good),

@@ -96,6 +96,7 @@ impl Pilot {
         let steps = weights.into_iter().map(step).collect();
         let spec = Spec {
             rollout: "replay".to_owned(),
+            mirror_first: None,
             steps,
             on_no_evidence: OnNoEvidence::Hold,
             on_suspicion: OnSuspicion::Hold,
@@ -138,7 +139,7 @@ impl Pilot {
         match self.state.phase {
             Phase::Promoted => Verdict::Pass,
             Phase::Aborted => Verdict::Fail,
-            Phase::Progressing | Phase::Paused | Phase::HoldingBack => Verdict::Inconclusive,
+            Phase::Mirroring | Phase::Progressing | Phase::Paused | Phase::HoldingBack => Verdict::Inconclusive,
         }
     }
 }

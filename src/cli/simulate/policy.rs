@@ -71,6 +71,8 @@ impl Rules {
         let found = found.ok_or_else(|| anyhow!("no such release; there are: {}", names()))?;
         let routing = if found.affinity.is_some() { Routing::Sticky } else { Routing::Request };
         let mut spec = found.spec.clone();
+        // Only what users meet is played.
+        spec.mirror_first = None;
         // Nobody is there to approve.
         spec.steps.iter_mut().for_each(|step| step.pause = false);
         Ok(Self { policy: found.policy.clone(), spec, judge_latency: found.judge_latency, routing })

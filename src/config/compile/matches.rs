@@ -52,7 +52,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn method(&mut self, method: &str, at: &At<'_>) -> Option<Method> {
+    pub(super) fn method(&mut self, method: &str, at: &At<'_>) -> Option<Method> {
         if !is_token(method) {
             self.error(at, format!("`{method}` is not a method")).help("write it like GET");
             return None;

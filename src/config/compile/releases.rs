@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Method;
+
 use super::Compiler;
 use super::routes::by_release;
 use super::values::is_token;
@@ -11,9 +13,9 @@ use crate::config::defaults;
 use crate::config::load::reason;
 use crate::config::schema;
 use crate::config::tree::At;
-use crate::rollout::{HoldBack, OnNoEvidence, OnSuspicion, Spec, Step};
+use crate::rollout::{HoldBack, MirrorFirst, OnNoEvidence, OnSuspicion, Spec, Step};
 use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Release, ReleaseLive, RouteLive};
-use crate::types::{Name, Ratio};
+use crate::types::{Name, Ratio, Span};
 
 impl Compiler<'_> {
     pub(super) fn releases(&mut self, backends: &BTreeMap<Name, Arc<Backend>>) -> BTreeMap<Name, Arc<Release>> {
@@ -88,6 +90,9 @@ impl Compiler<'_> {
         let live = self.leaves.release(name, &rollout);
         let routes = self.routes_live(company.routes, &live);
         let steps = self.steps(release.steps.as_deref(), &at.key("steps"));
+        let at_mirror = at.key("mirrorFirst");
+        let mirror_first = release.mirror_first.as_ref().map(|written| self.mirror_first(written, &steps, &at_mirror));
+        let (mirror_first, mirrored_methods) = mirror_first.unzip();
         let hold_back = release.hold_back.and_then(|written| self.hold_back(written, &steps, &at.key("holdBack")));
         let on_no_evidence = match written.on_no_evidence {
             schema::OnNoEvidence::Hold => OnNoEvidence::Hold,
@@ -111,7 +116,8 @@ impl Compiler<'_> {
             overrides,
             failures,
             bounds,
-            spec: Spec { rollout, steps, on_no_evidence, on_suspicion, hold_back },
+            spec: Spec { rollout, mirror_first, steps, on_no_evidence, on_suspicion, hold_back },
+            mirrored_methods: mirrored_methods.unwrap_or_default(),
             policy,
             judge_latency: defaults::LATENCY_ENABLED.or(written.latency.enabled),
             checks,
@@ -157,6 +163,54 @@ impl Compiler<'_> {
         steps
     }
 
+    /// With the methods of requests that are copied.
+    fn mirror_first(
+        &mut self,
+        written: &schema::MirrorFirst,
+        steps: &[Step],
+        at: &At<'_>,
+    ) -> (MirrorFirst, Box<[Method]>) {
+        let share = defaults::MIRROR_FIRST_SHARE.or(written.share);
+        let last = steps.last().map_or(Ratio::ONE, |step| step.weight);
+        if share == Ratio::ZERO {
+            self.error(&at.key("share"), "nothing is copied")
+                .help("write a share, such as 10%, or remove `mirrorFirst`");
+        } else if share > Ratio::percent(50) {
+            self.error(&at.key("share"), format!("{share} leaves too little of stable to compare with"))
+                .help("the largest is 50%");
+        } else if share >= last {
+            self.error(&at.key("share"), format!("{share} is not less than the last step, {last}"))
+                .help("copies come before the steps, and promote nobody: write a smaller share");
+        }
+        let requests = defaults::MIRROR_FIRST_REQUESTS.or(written.requests);
+        let requests = self.within(&at.key("requests"), requests, 1, u32::MAX).into();
+        let at_least = defaults::MIRROR_FIRST_AT_LEAST.or(written.at_least).0;
+        let at_most = self.at_most(written.at_most, at_least, at);
+        let methods = self.mirrored_methods(written.methods.as_deref(), &at.key("methods"));
+        (MirrorFirst { share, requests, at_least, at_most }, methods)
+    }
+
+    fn mirrored_methods(&mut self, written: Option<&[String]>, at: &At<'_>) -> Box<[Method]> {
+        let Some(written) = written else {
+            return defaults::MIRROR_FIRST_METHODS.value.iter().filter_map(|name| name.parse().ok()).collect();
+        };
+        if written.is_empty() && !at.lost_any() {
+            self.error(at, "there is no method")
+                .help("write some, such as [GET, HEAD], or remove `methods` for the default");
+        }
+        let numbered = written.iter().enumerate();
+        numbered.filter_map(|(index, method)| self.method(method, &at.item(index))).collect()
+    }
+
+    fn at_most(&mut self, written: Option<Span>, at_least: Duration, at: &At<'_>) -> Option<Duration> {
+        let at_most = written.map(|span| self.positive(&at.key("atMost"), span));
+        if at_most.is_some_and(|at_most| at_most < at_least) {
+            self.error(&at.key("atMost"), "this is shorter than `atLeast`")
+                .help("`atMost` counts from the start of the step, as `atLeast` does");
+        }
+        at_most
+    }
+
     fn hold_back(&mut self, written: schema::HoldBack, steps: &[Step], at: &At<'_>) -> Option<HoldBack> {
         let weight = defaults::HOLD_BACK_WEIGHT.or(written.weight);
         let time = self.positive(&at.key("for"), defaults::HOLD_BACK_FOR.or(written.time));
@@ -173,11 +227,7 @@ impl Compiler<'_> {
 
     fn full_step(&mut self, full: &schema::FullStep, at: &At<'_>) -> Step {
         let at_least = defaults::STEP_AT_LEAST.or(full.at_least).0;
-        let at_most = full.at_most.map(|span| self.positive(&at.key("atMost"), span));
-        if at_most.is_some_and(|at_most| at_most < at_least) {
-            self.error(&at.key("atMost"), "this is shorter than `atLeast`")
-                .help("`atMost` counts from the start of the step, as `atLeast` does");
-        }
+        let at_most = self.at_most(full.at_most, at_least, at);
         Step { weight: full.weight, at_least, at_most, pause: full.pause }
     }
 
@@ -303,6 +353,7 @@ fn written_beside_follows(release: &schema::Release) -> Option<&'static str> {
     let written = [
         (release.revision.is_some(), "revision"),
         (release.steps.is_some(), "steps"),
+        (release.mirror_first.is_some(), "mirrorFirst"),
         (release.hold_back.is_some(), "holdBack"),
         (release.affinity.is_some(), "affinity"),
         (!release.overrides.is_empty(), "overrides"),

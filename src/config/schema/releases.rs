@@ -23,6 +23,10 @@ pub struct Release {
     pub follows: Option<Name>,
     /// Any text; another text starts a new rollout of the same two backends.
     pub revision: Option<String>,
+    /// Before its first user the canary gets copies of some requests, and is judged by its answers, which nobody else sees: a
+    /// broken canary is aborted without a user. `{}` is 10% until 100 answers. For applications in which a request that is
+    /// carried out twice does no harm. Default: nothing.
+    pub mirror_first: Option<MirrorFirst>,
     /// The shares on the way to 100%, rising. Default: 1%, 5%, 25%, 50%.
     pub steps: Option<Vec<Step>>,
     /// What stable keeps for a time once the canary has won; a canary that turns bad then is aborted at once, as before.
@@ -64,6 +68,23 @@ pub struct FullStep {
     /// Wait here for `weir promote` or `weir resume` once the step has passed. Default: false.
     #[serde(default)]
     pub pause: bool,
+}
+
+/// Copies of requests for the canary, before any user is sent to it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MirrorFirst {
+    /// Of how many requests: at most 50%, and less than the last step. Default: 10%.
+    pub share: Option<Ratio>,
+    /// Until so many were answered, and nothing speaks against the canary. Default: 100.
+    pub requests: Option<u32>,
+    /// Not before this time. Default: 0s.
+    pub at_least: Option<Span>,
+    /// When it has not passed by then, `analysis.onNoEvidence` decides. Default: no limit.
+    pub at_most: Option<Span>,
+    /// Only requests with these methods. Each copy is carried out, so name none that must not be carried out twice.
+    /// Default: GET, HEAD, OPTIONS.
+    pub methods: Option<Vec<String>>,
 }
 
 /// What stable keeps for a time once the canary has won.

@@ -126,6 +126,7 @@ impl Attaching<'_> {
         Release {
             revision: Some(rollout(self.world, self.key)),
             steps: spec.steps.as_ref().map(|steps| steps.iter().cloned().map(Step::Full).collect()),
+            mirror_first: spec.mirror_first.clone(),
             hold_back: spec.hold_back,
             affinity: spec.affinity.as_ref().and_then(Into::into),
             overrides: spec.overrides.iter().map(|one| self.tester(one)).collect(),
@@ -167,6 +168,7 @@ fn between(stable: Name, canary: Name) -> Release {
         follows: None,
         revision: None,
         steps: None,
+        mirror_first: None,
         hold_back: None,
         affinity: None,
         overrides: Vec::new(),

@@ -300,6 +300,7 @@ fn gone(
     let reason = if plan.undone { Reason::Undone } else { late(plan)? };
     let spec = Spec {
         rollout: last.state.rollout.clone(),
+        mirror_first: None,
         steps: Vec::new(),
         on_no_evidence: OnNoEvidence::Hold,
         on_suspicion: OnSuspicion::Hold,
@@ -310,7 +311,9 @@ fn gone(
     let (none, bounds) = (Tally::default(), Bounds::default());
     let (stable, canary) = (&last.stable, &last.canary);
     let (seen, at_weight) = ((&none, &none), (&none, &none));
-    let scene = Scene { release: &last.release, stable, canary, spec: &spec, seen, at_weight, bounds: &bounds };
+    let mirrored = last.state.is_mirrored();
+    let release = &last.release;
+    let scene = Scene { release, stable, canary, spec: &spec, seen, at_weight, mirrored, bounds: &bounds };
     let message = decision(&scene, last.state.weight, &reason, &transition.state, &last.report);
     let (time, from, state) = (now, last.state.weight, transition.state);
     Some(JournalEntry { time, from, state, reason, message, ..last.clone() })

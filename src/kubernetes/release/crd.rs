@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::command::CanaryReleaseCommand;
 use super::status::CanaryReleaseStatus;
-use crate::config::schema::{self, Analysis, Check, ClientIpAffinity, CookieAffinity, FullStep, HoldBack};
+use crate::config::schema::{self, Analysis, Check, ClientIpAffinity, CookieAffinity, FullStep, HoldBack, MirrorFirst};
 use crate::types::{Side, Span};
 
 /// A canary: what is stable, what is the candidate, the steps from one to the other, and what must hold on the way.
@@ -72,6 +72,11 @@ pub struct CanaryReleaseSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
     pub steps: Option<Vec<FullStep>>,
+    /// Before its first user the canary gets copies of some requests, and is judged by its answers, which nobody else sees: a
+    /// broken canary is aborted without a user. `{}` is 10% until 100 answers. For applications in which a request that is
+    /// carried out twice does no harm. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror_first: Option<MirrorFirst>,
     /// What stable keeps for a time once the canary has won; a canary that turns bad then is aborted at once, as before.
     /// `{}` is 5% for 30m. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

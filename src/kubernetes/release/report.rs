@@ -61,6 +61,7 @@ impl Known<'_> {
 
     fn word(&self) -> &'static str {
         match self.last.as_ref().map(|last| last.state.phase) {
+            Some(Phase::Mirroring) => "Mirroring",
             Some(Phase::Progressing) => "Progressing",
             Some(Phase::Paused) => "Paused",
             Some(Phase::HoldingBack) => HOLDING_BACK,

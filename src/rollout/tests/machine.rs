@@ -222,7 +222,7 @@ fn every_label_is_listed_once_and_is_snake_case() {
     let plain = [Reason::Started, Reason::StepPassed, Reason::SteppedBack, Reason::Healthy, failed, Reason::NoEvidence];
     labels.extend(plain.iter().map(Reason::label));
     labels.extend([Reason::AwaitingApproval.label(), Reason::StepsChanged.label(), Reason::Undone.label()]);
-    labels.push(Reason::HoldBackOver.label());
+    labels.extend([Reason::Mirrored.label(), Reason::HoldBackOver.label()]);
     labels.push(Reason::CannotStart { detail: String::new() }.label());
     let mut listed = Reason::LABELS.to_vec();
     labels.sort_unstable();
@@ -346,4 +346,109 @@ fn another_hold_back_in_the_configuration_never_raises_the_weight() {
     let none = Spec { hold_back: None, ..spec.clone() };
     assert_eq!(reconcile(&none, &state, at(9)).reason, None);
     assert_eq!(tick(&none, &state, at(9), Verdict::Inconclusive).state.phase, Phase::Promoted, "it has won already");
+}
+
+/// Copies of a tenth of the requests, until 100 were answered and 30 s are over, before 5% and 50%.
+fn mirrored_first() -> Spec {
+    let at_least = Duration::from_secs(30);
+    let mirror_first = MirrorFirst { share: Ratio::percent(10), requests: 100, at_least, at_most: None };
+    Spec { mirror_first: Some(mirror_first), ..spec(vec![plain(5), plain(50)]) }
+}
+
+/// What comes at `second` of `answers` to copies, when the judge holds back for `hold`.
+fn copies(spec: &Spec, state: &State, second: u64, answers: u64, hold: Option<Hold>) -> Transition {
+    let report = Report { canary: (answers, 0), hold, ..Report::default() };
+    step(spec, state, at(second), Input::Tick { report: &report, checks: &[check(Verdict::Inconclusive)] })
+}
+
+#[test]
+fn a_canary_gets_copies_until_enough_were_answered_and_then_its_first_users() {
+    let spec = mirrored_first();
+    let state = started(&spec);
+    assert_eq!((state.phase, state.weight, spec.share(&state)), (Phase::Mirroring, Ratio::ZERO, Ratio::percent(10)));
+    assert_eq!(copies(&spec, &state, 40, 99, Some(Hold::MoreEvidence)).reason, None, "one is missing");
+    assert_eq!(copies(&spec, &state, 29, 500, Some(Hold::MoreEvidence)).reason, None, "a second is missing");
+    let first = copies(&spec, &state, 30, 100, Some(Hold::MoreEvidence));
+    assert_eq!(first.reason, Some(Reason::Mirrored));
+    assert_eq!((first.state.phase, first.state.step, first.state.weight), (Phase::Progressing, 0, Ratio::percent(5)));
+    assert_eq!((first.state.step_started, spec.share(&first.state)), (at(30), Ratio::percent(5)));
+}
+
+#[test]
+fn nobody_is_sent_to_a_canary_while_the_judge_has_a_doubt_or_cannot_see() {
+    let spec = mirrored_first();
+    for doubt in [
+        Hold::Suspicious,
+        Hold::ShareMismatch,
+        Hold::StableIll,
+        Hold::WarmUp,
+        Hold::NoStableTraffic,
+        Hold::NoCanaryTraffic,
+    ] {
+        assert_eq!(copies(&spec, &started(&spec), 1000, 1000, Some(doubt)).reason, None, "{doubt}");
+    }
+    for none in [None, Some(Hold::MinimumTime)] {
+        assert_eq!(copies(&spec, &started(&spec), 1000, 1000, none).reason, Some(Reason::Mirrored));
+    }
+}
+
+#[test]
+fn a_canary_that_fails_its_copies_is_aborted_before_its_first_user_even_while_paused() {
+    let spec = mirrored_first();
+    let paused = command(&spec, &started(&spec), at(1), Command::Pause).state;
+    for state in [started(&spec), paused] {
+        let aborted = tick(&spec, &state, at(2), Verdict::Fail);
+        assert!(matches!(aborted.reason, Some(Reason::Convicted { .. })));
+        assert_eq!((aborted.state.phase, spec.share(&aborted.state)), (Phase::Aborted, Ratio::ZERO));
+        let again = command(&spec, &aborted.state, at(3), Command::Retry).state;
+        assert_eq!((again.phase, again.attempt), (Phase::Mirroring, 2), "a retry begins with copies, too");
+    }
+}
+
+#[test]
+fn copies_without_enough_answers_in_time_are_no_evidence() {
+    let after = |rule, hold| {
+        let mut spec = Spec { on_no_evidence: rule, ..mirrored_first() };
+        spec.mirror_first.as_mut().unwrap().at_most = Some(Duration::from_secs(60));
+        assert_eq!(copies(&spec, &started(&spec), 59, 99, hold).reason, None);
+        copies(&spec, &started(&spec), 60, 99, hold)
+    };
+    assert_eq!(after(OnNoEvidence::Hold, None).reason, None);
+    assert_eq!(after(OnNoEvidence::Abort, None).state.phase, Phase::Aborted);
+    let promoted = after(OnNoEvidence::Promote, None);
+    assert_eq!((promoted.reason, promoted.state.weight), (Some(Reason::NoEvidence), Ratio::percent(5)));
+    assert_eq!(after(OnNoEvidence::Promote, Some(Hold::Suspicious)).reason, None);
+}
+
+#[test]
+fn copies_can_be_paused_resumed_and_ended_by_hand() {
+    let spec = mirrored_first();
+    let state = started(&spec);
+    assert_eq!(permits(&state, Command::Resume), Err(Refusal::NotPaused));
+    assert_eq!(command(&spec, &state, at(3), Command::Promote).state.phase, Phase::Promoted);
+    assert_eq!(command(&spec, &state, at(3), Command::Abort).state.phase, Phase::Aborted);
+    let paused = command(&spec, &state, at(3), Command::Pause).state;
+    assert_eq!((paused.phase, paused.pause), (Phase::Paused, Some(Pause::Mirroring)));
+    assert_eq!(spec.share(&paused), Ratio::percent(10), "it is still watched");
+    assert_eq!(copies(&spec, &paused, 1000, 1000, None).reason, None);
+    let resumed = command(&spec, &paused, at(1000), Command::Resume).state;
+    assert_eq!((resumed.phase, resumed.weight, resumed.step_started), (Phase::Mirroring, Ratio::ZERO, at(1000)));
+    let set = command(&spec, &state, at(3), Command::SetWeight(Ratio::percent(5))).state;
+    assert_eq!((set.phase, spec.mirrored(&set)), (Phase::Paused, Ratio::ZERO), "it has users: nothing is copied");
+    assert_eq!(command(&spec, &set, at(4), Command::Resume).state.phase, Phase::Progressing);
+    let nothing = command(&spec, &state, at(3), Command::SetWeight(Ratio::ZERO)).state;
+    assert_eq!((nothing.pause, spec.share(&nothing)), (Some(Pause::Weight), Ratio::ZERO));
+}
+
+#[test]
+fn copies_that_are_no_longer_configured_give_way_to_the_first_step_and_new_ones_change_nothing_under_way() {
+    let spec = mirrored_first();
+    let none = Spec { mirror_first: None, ..spec.clone() };
+    let state = started(&spec);
+    assert_eq!(reconcile(&none, &state, at(9)).reason, None, "a reload raises no weight by itself");
+    assert_eq!(none.mirrored(&state), Ratio::ZERO);
+    let first = copies(&none, &state, 9, 0, Some(Hold::NoCanaryTraffic));
+    assert_eq!((first.reason, first.state.weight), (Some(Reason::Mirrored), Ratio::percent(5)));
+    assert_eq!(reconcile(&spec, &started(&none), at(9)).reason, None);
+    assert_eq!(reconcile(&spec, &state, at(9)).reason, None);
 }

@@ -24,31 +24,41 @@ fn hold_back() -> impl Strategy<Value = HoldBack> {
     (ratio(), 0..40u64).prop_map(|(weight, seconds)| HoldBack { weight, time: Duration::from_secs(seconds) })
 }
 
+fn mirror_first() -> impl Strategy<Value = MirrorFirst> {
+    let (share, requests) = ((1..=500_000u32), 0..200u64);
+    (share, requests, 0..20u64, proptest::option::of(0..40u64)).prop_map(|(ppm, requests, least, most)| MirrorFirst {
+        share: Ratio::from_ppm(ppm).unwrap(),
+        requests,
+        at_least: Duration::from_secs(least),
+        at_most: most.map(Duration::from_secs),
+    })
+}
+
 /// Also such that the configuration refuses: falling weights, no steps, contradicting times.
 fn any_spec() -> impl Strategy<Value = Spec> {
     let rule = prop_oneof![Just(OnNoEvidence::Hold), Just(OnNoEvidence::Promote), Just(OnNoEvidence::Abort)];
     let suspicion = prop_oneof![Just(OnSuspicion::Hold), Just(OnSuspicion::StepBack)];
-    let hold_back = proptest::option::of(hold_back());
-    (proptest::collection::vec(one_step(), 0..6), rule, suspicion, hold_back, any::<bool>()).prop_map(
-        |(mut steps, on_no_evidence, on_suspicion, hold_back, sorted)| {
+    let ends = (proptest::option::of(mirror_first()), proptest::option::of(hold_back()));
+    (proptest::collection::vec(one_step(), 0..6), rule, suspicion, ends, any::<bool>()).prop_map(
+        |(mut steps, on_no_evidence, on_suspicion, (mirror_first, hold_back), sorted)| {
             if sorted {
                 steps.sort_by_key(|step| step.weight);
             }
-            Spec { on_no_evidence, on_suspicion, hold_back, ..spec(steps) }
+            Spec { on_no_evidence, on_suspicion, mirror_first, hold_back, ..spec(steps) }
         },
     )
 }
 
 #[derive(Clone, Debug)]
 enum Event {
-    Tick(Verdict, Verdict, Option<Hold>, Vec<Verdict>),
+    Tick(Verdict, Verdict, Option<Hold>, u64, Vec<Verdict>),
     Command(Command),
-    Reconfigured(Vec<Step>, Option<HoldBack>),
+    Reconfigured(Vec<Step>, Option<MirrorFirst>, Option<HoldBack>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let hold = proptest::option::of(Just(Hold::Suspicious));
-    let tick = (verdict(), verdict(), hold, proptest::collection::vec(verdict(), 0..3));
+    let tick = (verdict(), verdict(), hold, 0..200u64, proptest::collection::vec(verdict(), 0..3));
     let command = prop_oneof![
         Just(Command::Promote),
         Just(Command::Abort),
@@ -58,18 +68,23 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Command::Retry),
     ];
     prop_oneof![
-        12 => tick.prop_map(|(verdict, next, hold, checks)| Event::Tick(verdict, next, hold, checks)),
+        12 => tick.prop_map(|(verdict, next, hold, seen, checks)| Event::Tick(verdict, next, hold, seen, checks)),
         3 => command.prop_map(Event::Command),
-        1 => (proptest::collection::vec(one_step(), 0..6), proptest::option::of(hold_back()))
-            .prop_map(|(steps, hold_back)| Event::Reconfigured(steps, hold_back)),
+        1 => (
+            proptest::collection::vec(one_step(), 0..6),
+            proptest::option::of(mirror_first()),
+            proptest::option::of(hold_back()),
+        )
+            .prop_map(|(steps, mirror_first, hold_back)| Event::Reconfigured(steps, mirror_first, hold_back)),
     ]
 }
 
 /// What `event` makes of `state`, with every rule checked.
 fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transition {
     let transition = match event {
-        Event::Tick(verdict, next, hold, checks) => {
-            let report = Report { verdict: *verdict, next: *next, hold: *hold, ..Report::default() };
+        Event::Tick(verdict, next, hold, seen, checks) => {
+            let canary = (*seen, 0);
+            let report = Report { verdict: *verdict, next: *next, hold: *hold, canary, ..Report::default() };
             let checks: Vec<_> = checks.iter().map(|&verdict| check(verdict)).collect();
             let input = Input::Tick { report: &report, checks: &checks };
             let transition = step(spec, state, now, input);
@@ -83,8 +98,9 @@ fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transiti
             assert_eq!(transition.reason.is_some(), permits(state, *command).is_ok());
             transition
         }
-        Event::Reconfigured(steps, hold_back) => {
+        Event::Reconfigured(steps, mirror_first, hold_back) => {
             spec.steps.clone_from(steps);
+            spec.mirror_first = *mirror_first;
             spec.hold_back = *hold_back;
             let transition = reconcile(spec, state, now);
             assert_eq!(invariants(spec, state, &transition, None), Ok(()));
@@ -100,6 +116,7 @@ fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transiti
         spec,
         seen: (&Default::default(), &Default::default()),
         at_weight: (&Default::default(), &Default::default()),
+        mirrored: state.is_mirrored(),
         bounds: &Default::default(),
     };
     if let Some(reason) = &transition.reason {
@@ -129,6 +146,27 @@ proptest! {
     }
 
     #[test]
+    fn no_user_is_sent_to_a_canary_that_gets_copies_and_nothing_is_copied_for_one_that_has_users(
+        mut spec in any_spec(),
+        mirror_first in mirror_first(),
+        events in proptest::collection::vec((event(), 0..30u64), 0..60),
+    ) {
+        spec.mirror_first = Some(mirror_first);
+        let mut now = START;
+        let mut state = start(&spec, now).state;
+        prop_assert_eq!((state.phase, state.weight), (Phase::Mirroring, Ratio::ZERO));
+        for (event, seconds) in events {
+            now = now + Duration::from_secs(seconds);
+            let before = state;
+            state = go(&mut spec, &before, now, &event).state;
+            prop_assert!(!state.is_mirrored() || state.weight == Ratio::ZERO);
+            prop_assert!(state.weight == Ratio::ZERO || spec.mirrored(&state) == Ratio::ZERO);
+            let begins = state.attempt != before.attempt;
+            prop_assert!(before.is_mirrored() || !state.is_mirrored() || begins, "copies are for the beginning");
+        }
+    }
+
+    #[test]
     fn a_restart_from_the_persisted_state_equals_no_restart(
         mut spec in any_spec(),
         events in proptest::collection::vec((event(), 0..30u64, any::<bool>()), 0..60),
@@ -151,6 +189,7 @@ proptest! {
     #[test]
     fn the_rules_catch_what_breaks_them(mut spec in any_spec(), to in ratio(), verdict in verdict()) {
         spec.on_no_evidence = OnNoEvidence::Hold;
+        spec.mirror_first = None;
         let before = start(&spec, START).state;
         prop_assume!(to > before.weight && before.weight < Ratio::ONE && verdict != Verdict::Pass);
         let report = report(verdict);

@@ -15,7 +15,7 @@ fn standing(spec: &Spec, step: usize) -> State {
 /// The release `shop`, with nothing seen at the present weight yet.
 fn scene<'a>(spec: &'a Spec, names: &'a [Name; 3], seen: (&'a Tally, &'a Tally), bounds: &'a Bounds) -> Scene<'a> {
     let [release, stable, canary] = names;
-    Scene { release, stable, canary, spec, seen, at_weight: (&NOTHING, &NOTHING), bounds }
+    Scene { release, stable, canary, spec, seen, at_weight: (&NOTHING, &NOTHING), mirrored: false, bounds }
 }
 
 const NOTHING: Tally = Tally { requests: 0, errors: 0, err_clients: 0, buckets: [0; crate::stats::BUCKETS] };
@@ -311,5 +311,62 @@ fn numbers_are_written_as_people_say_them() {
             "about 5 hours",
             "about 4 days"
         ]
+    );
+}
+
+#[test]
+fn copies_are_told_as_copies_from_the_beginning_to_the_first_user() {
+    let at_least = Duration::from_secs(30);
+    let mirror_first = MirrorFirst { share: Ratio::percent(10), requests: 100, at_least, at_most: Some(at_least * 10) };
+    let spec = Spec { mirror_first: Some(mirror_first), ..shop() };
+    let state = start(&spec, START).state;
+    let told = |reason, state: &State, report: &Report| {
+        let (names, bounds) = (names(), Bounds::default());
+        let scene = Scene { mirrored: true, ..scene(&spec, &names, (&NOTHING, &NOTHING), &bounds) };
+        decision(&scene, Ratio::ZERO, &reason, state, report)
+    };
+    let some = |hold| Report { canary: (37, 0), stable: (333, 0), hold, ..Report::default() };
+    assert_eq!(
+        told(Reason::Started, &state, &Report::default()),
+        "started: shop-v2 gets copies of 10% of the requests, and no user yet"
+    );
+    assert_eq!(
+        shown(&spec, &state, &some(Some(Hold::MoreEvidence)), &[], 40),
+        "mirrored: 37 of 100 mirrored answers, none failed; no user is sent to shop-v2 yet"
+    );
+    assert_eq!(
+        shown(&spec, &state, &some(Some(Hold::MoreEvidence)), &[], 10),
+        "mirrored: 37 of 100 mirrored answers, none failed; this lasts at least 30s, about 20 seconds more; \
+         no user is sent to shop-v2 yet"
+    );
+    let suspicious = Report { canary: (37, 2), log_e: 1.7, hold: Some(Hold::Suspicious), ..Report::default() };
+    assert_eq!(
+        shown(&spec, &state, &suspicious, &[], 300),
+        "mirrored: 37 of 100 mirrored answers, 2 failed; there is evidence against it (by chance in fewer than 1 in 5 \
+         releases); no user is sent to shop-v2 yet; atMost (5m) is over, and onNoEvidence is hold"
+    );
+    assert_eq!(
+        told(
+            Reason::Mirrored,
+            &standing(&Spec { mirror_first: None, ..spec.clone() }, 0),
+            &Report { canary: (100, 0), ..some(None) }
+        ),
+        "shop-v2 goes from 0% to 1% (step 1 of 4): shop-v2 failed none of 100 mirrored requests, shop-v1 none of 333"
+    );
+    let aborted = State { phase: Phase::Aborted, ..state.clone() };
+    assert_eq!(
+        told(Reason::Convicted { culprit: Culprit::Errors }, &aborted, &bad()),
+        "aborted before its first user: shop-v2 failed 9 of 41 mirrored requests (22%), shop-v1 2 of 780 (0.3%); \
+         a difference like this comes up by chance in fewer than 1 in 100 releases"
+    );
+    let paused = State { phase: Phase::Paused, pause: Some(Pause::Mirroring), ..state.clone() };
+    let by = |command| Reason::Command { command, by: "alice".to_owned() };
+    assert_eq!(
+        told(by(Command::Pause), &paused, &Report::default()),
+        "paused by alice: shop-v2 gets copies of requests and no user until resumed, and is still watched"
+    );
+    assert_eq!(
+        told(by(Command::Resume), &state, &Report::default()),
+        "resumed by alice: shop-v2 gets copies of 10% of the requests, and no user yet"
     );
 }
