@@ -30,7 +30,7 @@ use policy::Rules;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct SimulateArgs {
-    /// The policy: a configuration file, or a file with nothing but `analysis` and `steps`. Default: everything as by default
+    /// The policy: a configuration file, or a file with nothing but `analysis`, `steps` and `startByTraffic`. Default: everything as by default
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A preset's policy: careful, standard or fast

@@ -33,6 +33,7 @@ pub(super) struct Wish {
     pub(super) canary: &'static str,
     pub(super) steps: Vec<Step>,
     pub(super) hold_back: Option<HoldBack>,
+    pub(super) start_by_traffic: bool,
     pub(super) policy: Policy,
     pub(super) affinity: Option<Affinity>,
     pub(super) checks: Vec<crate::snapshot::Check>,
@@ -43,7 +44,15 @@ impl Default for Wish {
     fn default() -> Self {
         let policy = Policy { warmup_s: 2.0, min_promote_s: 5.0, ..Policy::default() };
         let steps = vec![plain(5), plain(50)];
-        Self { canary: "shop-v2", steps, hold_back: None, policy, affinity: None, checks: Vec::new() }
+        Self {
+            canary: "shop-v2",
+            steps,
+            hold_back: None,
+            start_by_traffic: false,
+            policy,
+            affinity: None,
+            checks: Vec::new(),
+        }
     }
 }
 
@@ -69,6 +78,7 @@ impl Wish {
                 on_no_evidence: OnNoEvidence::Hold,
                 on_suspicion: OnSuspicion::Hold,
                 hold_back: self.hold_back,
+                start_by_traffic: self.start_by_traffic,
             },
             policy: self.policy.clone(),
             judge_latency: true,

@@ -1,6 +1,6 @@
 //! Every decision in one plain sentence: what happened to the canary, and what was seen that led to it.
 
-use super::words::{counted, one_in, part, part_again, slower_than};
+use super::words::{counted, one_in, part, part_again, rate_of, slower_than};
 use super::{Command, OnNoEvidence, Phase, Reason, Spec, State};
 use crate::analysis::{Culprit, Report};
 use crate::stats::{Bounds, Tally};
@@ -32,6 +32,10 @@ pub fn decision(scene: &Scene<'_>, from: Ratio, reason: &Reason, state: &State, 
     let weight = state.weight;
     match reason {
         Reason::Started => format!("started: {canary} gets {weight} of the traffic{}", of_steps(spec, state, ", ")),
+        Reason::LittleTraffic => {
+            let traffic = report.rate.map_or_else(|| "few requests".to_owned(), rate_of);
+            format!("only {traffic}: {canary} starts at {weight} instead of {from}{}", of_steps(spec, state, ", "))
+        }
         Reason::StepPassed => format!("{}: {}", rises(scene, from, state), comparison(scene, report)),
         Reason::SteppedBack => {
             let step = of_steps(spec, state, ", ");

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::spec::SMALL;
+use super::traffic::MOST_RATE;
 use super::{CheckResult, Command, Input, OnNoEvidence, Phase, Reason, Spec, State, Transition};
 use crate::analysis::{Hold, Report, Verdict};
 use crate::types::Ratio;
@@ -114,6 +116,9 @@ fn by_itself(
             Violation::RoseEarly,
         );
     }
+    if transition.reason == Some(Reason::LittleTraffic) {
+        return by_traffic(spec, before, after, report);
+    }
     let next = spec.next_weight(before.weight);
     let won = spec.held_back().filter(|&weight| weight > before.weight).unwrap_or(Ratio::ONE);
     hold(after.weight == next.unwrap_or(won), Violation::RoseTooFar)?;
@@ -125,6 +130,18 @@ fn by_itself(
     let least = if waived { step.at_most.unwrap_or(Duration::MAX) } else { step.at_least };
     let moved = after.ended.unwrap_or(after.step_started);
     hold(moved.since(before.step_started) >= least, Violation::RoseEarly)
+}
+
+/// What holds of a start at a later step than the first.
+fn by_traffic(spec: &Spec, before: &State, after: &State, report: &Report) -> Result<(), Violation> {
+    let canary = report.rate.map(|rate| rate * after.weight.fraction());
+    let few = after.weight <= SMALL && canary.is_some_and(|canary| canary <= MOST_RATE);
+    hold(few && after.weight == spec.step(after.step).weight, Violation::RoseTooFar)?;
+    let suspected = report.culprit.is_some() || report.hold == Some(Hold::Suspicious);
+    hold(spec.start_by_traffic && !suspected, Violation::RoseWithoutEvidence)?;
+    let passed_over = spec.steps.iter().take(after.step);
+    let unconditional = passed_over.clone().all(|step| step.at_least.is_zero() && !step.pause);
+    hold(before.step_started == before.started && unconditional, Violation::RoseEarly)
 }
 
 fn hold(rule: bool, otherwise: Violation) -> Result<(), Violation> {

@@ -12,6 +12,8 @@ use crate::types::Name;
 pub enum Reason {
     /// The rollout began.
     Started,
+    /// There is so little traffic that it begins at a later step than the first.
+    LittleTraffic,
     /// A step had its evidence.
     StepPassed,
     /// There was some evidence against the canary, so that it went back to a small step.
@@ -56,8 +58,9 @@ pub enum Reason {
 
 impl Reason {
     /// Every [`Reason::label`] there is, so that a series for each exists from the start.
-    pub const LABELS: [&'static str; 20] = [
+    pub const LABELS: [&'static str; 21] = [
         "started",
+        "little_traffic",
         "step_passed",
         "stepped_back",
         "healthy",
@@ -83,6 +86,7 @@ impl Reason {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::Started => "started",
+            Self::LittleTraffic => "little_traffic",
             Self::StepPassed => "step_passed",
             Self::SteppedBack => "stepped_back",
             Self::Healthy => "healthy",

@@ -88,6 +88,8 @@ impl Compiler<'_> {
         let live = self.leaves.release(name, &rollout);
         let routes = self.routes_live(company.routes, &live);
         let steps = self.steps(release.steps.as_deref(), &at.key("steps"));
+        // Whoever writes steps of his own means the first one.
+        let start_by_traffic = release.start_by_traffic.unwrap_or_else(|| steps == default_steps());
         let hold_back = release.hold_back.and_then(|written| self.hold_back(written, &steps, &at.key("holdBack")));
         let on_no_evidence = match written.on_no_evidence {
             schema::OnNoEvidence::Hold => OnNoEvidence::Hold,
@@ -111,7 +113,7 @@ impl Compiler<'_> {
             overrides,
             failures,
             bounds,
-            spec: Spec { rollout, steps, on_no_evidence, on_suspicion, hold_back },
+            spec: Spec { rollout, steps, on_no_evidence, on_suspicion, hold_back, start_by_traffic },
             policy,
             judge_latency: defaults::LATENCY_ENABLED.or(written.latency.enabled),
             checks,
@@ -137,9 +139,7 @@ impl Compiler<'_> {
     }
 
     fn steps(&mut self, written: Option<&[schema::Step]>, at: &At<'_>) -> Vec<Step> {
-        let Some(written) = written else {
-            return defaults::STEPS.value.iter().map(|&weight| step(weight)).collect();
-        };
+        let Some(written) = written else { return default_steps() };
         if written.is_empty() && !at.lost_any() {
             self.error(at, "there is no step")
                 .help("write some, such as [5%, 25%, 50%], or remove `steps` for the default");
@@ -303,6 +303,7 @@ fn written_beside_follows(release: &schema::Release) -> Option<&'static str> {
     let written = [
         (release.revision.is_some(), "revision"),
         (release.steps.is_some(), "steps"),
+        (release.start_by_traffic.is_some(), "startByTraffic"),
         (release.hold_back.is_some(), "holdBack"),
         (release.affinity.is_some(), "affinity"),
         (!release.overrides.is_empty(), "overrides"),
@@ -310,6 +311,10 @@ fn written_beside_follows(release: &schema::Release) -> Option<&'static str> {
         (!release.checks.is_empty(), "checks"),
     ];
     written.into_iter().find(|(is, _)| *is).map(|(_, key)| key)
+}
+
+fn default_steps() -> Vec<Step> {
+    defaults::STEPS.value.iter().map(|&weight| step(weight)).collect()
 }
 
 fn step(weight: Ratio) -> Step {

@@ -111,6 +111,7 @@ impl Attaching<'_> {
         Release {
             revision: Some(rollout(self.world, self.key)),
             steps: spec.steps.as_ref().map(|steps| steps.iter().cloned().map(Step::Full).collect()),
+            start_by_traffic: spec.start_by_traffic,
             hold_back: spec.hold_back,
             affinity: spec.affinity.as_ref().and_then(Into::into),
             overrides: spec.overrides.iter().map(|one| self.tester(one)).collect(),
@@ -152,6 +153,7 @@ fn between(stable: Name, canary: Name) -> Release {
         follows: None,
         revision: None,
         steps: None,
+        start_by_traffic: None,
         hold_back: None,
         affinity: None,
         overrides: Vec::new(),

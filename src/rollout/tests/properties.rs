@@ -29,26 +29,27 @@ fn any_spec() -> impl Strategy<Value = Spec> {
     let rule = prop_oneof![Just(OnNoEvidence::Hold), Just(OnNoEvidence::Promote), Just(OnNoEvidence::Abort)];
     let suspicion = prop_oneof![Just(OnSuspicion::Hold), Just(OnSuspicion::StepBack)];
     let hold_back = proptest::option::of(hold_back());
-    (proptest::collection::vec(one_step(), 0..6), rule, suspicion, hold_back, any::<bool>()).prop_map(
-        |(mut steps, on_no_evidence, on_suspicion, hold_back, sorted)| {
+    (proptest::collection::vec(one_step(), 0..6), rule, suspicion, hold_back, any::<(bool, bool)>()).prop_map(
+        |(mut steps, on_no_evidence, on_suspicion, hold_back, (sorted, start_by_traffic))| {
             if sorted {
                 steps.sort_by_key(|step| step.weight);
             }
-            Spec { on_no_evidence, on_suspicion, hold_back, ..spec(steps) }
+            Spec { on_no_evidence, on_suspicion, hold_back, start_by_traffic, ..spec(steps) }
         },
     )
 }
 
 #[derive(Clone, Debug)]
 enum Event {
-    Tick(Verdict, Verdict, Option<Hold>, Vec<Verdict>),
+    Tick(Verdict, Verdict, Option<Hold>, Vec<Verdict>, Option<f64>),
     Command(Command),
     Reconfigured(Vec<Step>, Option<HoldBack>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let hold = proptest::option::of(Just(Hold::Suspicious));
-    let tick = (verdict(), verdict(), hold, proptest::collection::vec(verdict(), 0..3));
+    let rate = proptest::option::of(0.0..50.0);
+    let tick = (verdict(), verdict(), hold, proptest::collection::vec(verdict(), 0..3), rate);
     let command = prop_oneof![
         Just(Command::Promote),
         Just(Command::Abort),
@@ -58,7 +59,7 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Command::Retry),
     ];
     prop_oneof![
-        12 => tick.prop_map(|(verdict, next, hold, checks)| Event::Tick(verdict, next, hold, checks)),
+        12 => tick.prop_map(|(verdict, next, hold, checks, rate)| Event::Tick(verdict, next, hold, checks, rate)),
         3 => command.prop_map(Event::Command),
         1 => (proptest::collection::vec(one_step(), 0..6), proptest::option::of(hold_back()))
             .prop_map(|(steps, hold_back)| Event::Reconfigured(steps, hold_back)),
@@ -68,8 +69,8 @@ fn event() -> impl Strategy<Value = Event> {
 /// What `event` makes of `state`, with every rule checked.
 fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transition {
     let transition = match event {
-        Event::Tick(verdict, next, hold, checks) => {
-            let report = Report { verdict: *verdict, next: *next, hold: *hold, ..Report::default() };
+        Event::Tick(verdict, next, hold, checks, rate) => {
+            let report = Report { verdict: *verdict, next: *next, hold: *hold, rate: *rate, ..Report::default() };
             let checks: Vec<_> = checks.iter().map(|&verdict| check(verdict)).collect();
             let input = Input::Tick { report: &report, checks: &checks };
             let transition = step(spec, state, now, input);
