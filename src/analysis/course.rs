@@ -110,6 +110,12 @@ impl Course {
         if self.rate.failed > 0.0 { self.rate.requests / self.rate.failed } else { 0.0 }
     }
 
+    /// The same, once some ten seconds are known, and as long as the open tick does not say that it changes.
+    pub(super) fn known_rate(&self) -> Option<f64> {
+        let (rate, now) = (self.rate(), self.open.requests() as f64);
+        (self.rate.failed >= KNOWN_SECONDS && now <= LEAP_TIMES * rate + LEAP_PLUS).then_some(rate)
+    }
+
     /// How far the canary is known.
     pub(super) fn stage(&self, policy: &Policy) -> Stage {
         let (now, weight) = (self.now(), self.weight());
@@ -233,6 +239,13 @@ const SHARE_TOLERANCE: f64 = 0.1;
 const STICKY_SHARE_TOLERANCE: f64 = 0.67;
 
 const RATE_HALF_LIFE_S: f64 = 10.0;
+
+/// What is left of ten seconds that fade with this half-life.
+const KNOWN_SECONDS: f64 = 7.0;
+
+/// More requests than chance or a page with its pictures brings in a second: the crowd is back.
+const LEAP_TIMES: f64 = 2.0;
+const LEAP_PLUS: f64 = 10.0;
 
 /// Stable is measured by its own last minutes; an incident of some ten minutes becomes normal.
 const NORMAL_HALF_LIFE_S: f64 = 300.0;

@@ -116,6 +116,10 @@ pub struct Report {
     pub eta: Option<Span>,
     /// How many more canary requests until a decision, at the present rates.
     pub needed: Option<u64>,
+    /// Requests a second of both versions lately; `None` before some ten seconds are known, in a tick without requests, and in
+    /// one with far more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
 }
 
 /// `-inf` and NaN as null, so that reports are JSON.

@@ -1,7 +1,8 @@
-//! Bets looked up by weight, kind, alternative and the cell of stable's rate; each table is computed once.
+//! Bets looked up by weight, kind, alternative and the cell of stable's rate; each cell is computed once, when it is first
+//! looked at: a rollout sees a handful of them.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::Policy;
 use super::cells::{CELLS, middle};
@@ -30,7 +31,7 @@ impl Share<'_> {
     /// The bets against "tolerable".
     pub(super) fn against(&self, kind: Kind, cell: u8) -> Cow<'_, Bets> {
         match self {
-            Self::Drawn(table) => Cow::Borrowed(&table.kinds[kind as usize].against[usize::from(cell)]),
+            Self::Drawn(table) => Cow::Borrowed(table.against(kind, cell)),
             Self::Seen(policy, share) => Cow::Owned(bets_against(policy, kind, *share, cell)),
         }
     }
@@ -38,7 +39,7 @@ impl Share<'_> {
     /// The bets against "bad".
     pub(super) fn in_favour(&self, kind: Kind, cell: u8) -> Cow<'_, Four> {
         match self {
-            Self::Drawn(table) => Cow::Borrowed(&table.kinds[kind as usize].in_favour[usize::from(cell)]),
+            Self::Drawn(table) => Cow::Borrowed(table.in_favour(kind, cell)),
             Self::Seen(policy, share) => Cow::Owned(bets_in_favour(policy, kind, *share, cell)),
         }
     }
@@ -50,28 +51,34 @@ pub(super) type Bets = [Four; MAX_ALTERNATIVES / FOUR];
 /// The bets at one weight.
 #[derive(Debug, PartialEq)]
 pub(super) struct Table {
+    policy: Policy,
     weight: Ratio,
     kinds: [KindTable; Kind::ALL.len()],
 }
 
+/// The bets of one kind, by cell.
 #[derive(Debug, PartialEq)]
 struct KindTable {
-    against: Vec<Bets>,
-    in_favour: Vec<Four>,
+    against: Vec<OnceLock<Bets>>,
+    in_favour: Vec<OnceLock<Four>>,
 }
 
 impl Table {
-    /// Computes about 1,300 bets: some hundred microseconds.
+    /// A table of which nothing has been looked at.
     pub(super) fn new(policy: &Policy, weight: Ratio) -> Self {
-        let kinds = Kind::ALL.map(|kind| {
-            let cells = 0..CELLS as u8;
-            let share = weight.fraction();
-            KindTable {
-                against: cells.clone().map(|cell| bets_against(policy, kind, share, cell)).collect(),
-                in_favour: cells.map(|cell| bets_in_favour(policy, kind, share, cell)).collect(),
-            }
-        });
-        Self { weight, kinds }
+        let kinds = Kind::ALL
+            .map(|_| KindTable { against: vec![OnceLock::new(); CELLS], in_favour: vec![OnceLock::new(); CELLS] });
+        Self { policy: policy.clone(), weight, kinds }
+    }
+
+    fn against(&self, kind: Kind, cell: u8) -> &Bets {
+        let bets = &self.kinds[kind as usize].against[usize::from(cell)];
+        bets.get_or_init(|| bets_against(&self.policy, kind, self.weight.fraction(), cell))
+    }
+
+    fn in_favour(&self, kind: Kind, cell: u8) -> &Four {
+        let bets = &self.kinds[kind as usize].in_favour[usize::from(cell)];
+        bets.get_or_init(|| bets_in_favour(&self.policy, kind, self.weight.fraction(), cell))
     }
 }
 

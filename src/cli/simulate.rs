@@ -18,7 +18,9 @@ use crate::analysis::Policy;
 use crate::analysis::trace::{Routing, parse};
 use crate::config::schema::Preset;
 use crate::simulate::peers::{Argo, Flagger, Kayenta};
-use crate::simulate::{Outcome, Pilot, Recording, Scenario, Summary, Traffic, Truth, Weir, chart, play, scenario};
+use crate::simulate::{
+    OfBad, Outcome, Pilot, Recording, Scenario, Summary, Traffic, Truth, Weir, chart, play, scenario,
+};
 use crate::stats::Bounds;
 use crate::types::Span;
 
@@ -30,7 +32,7 @@ use policy::Rules;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct SimulateArgs {
-    /// The policy: a configuration file, or a file with nothing but `analysis` and `steps`. Default: everything as by default
+    /// The policy: a configuration file, or a file with nothing but `analysis`, `steps` and `startByTraffic`. Default: everything as by default
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// A preset's policy: careful, standard or fast
@@ -77,6 +79,7 @@ struct Answer<'a> {
     seed: u64,
     policy: &'a Policy,
     summaries: &'a [Summary],
+    bad: Vec<OfBad>,
 }
 
 /// Plays and reports.
@@ -107,7 +110,10 @@ pub(super) fn run(args: &SimulateArgs, global: &Global) -> anyhow::Result<ExitCo
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     match args.output.output {
-        Format::Json => out::json(&Answer { seed: args.seed, policy: &rules.policy, summaries: &summaries })?,
+        Format::Json => {
+            let bad = OfBad::all(&summaries);
+            out::json(&Answer { seed: args.seed, policy: &rules.policy, summaries: &summaries, bad })?;
+        }
         Format::Text => out::lines(&render::simulation(&summaries, &global.style()))?,
     }
     let broken = args.exit_code && summaries.iter().any(|summary| breaks(&rules.policy, summary));

@@ -94,6 +94,7 @@ pub fn table() -> Vec<Row> {
         QUEUE_FOR.row(),
         // Releases
         STEPS.row(),
+        START_BY_TRAFFIC.row(),
         STEP_AT_LEAST.row(),
         STEP_AT_MOST.row(),
         STEP_PAUSE.row(),
@@ -287,6 +288,12 @@ pub const STEPS: Setting<&'static [Ratio]> = Setting::new(
     "releases.*.steps",
     &[Ratio::percent(1), Ratio::percent(5), Ratio::percent(25), Ratio::percent(50)],
     "a bad canary shows at 1%, a slow one under load at 50%",
+);
+/// `releases.*.startByTraffic`
+pub const START_BY_TRAFFIC: Setting<&'static str> = Setting::new(
+    "releases.*.startByTraffic",
+    "(true with the default steps)",
+    "1% of little traffic shows nothing; whoever writes steps of his own means the first one",
 );
 /// `releases.*.steps?.*.atLeast`
 pub const STEP_AT_LEAST: Setting<Span> =

@@ -1,6 +1,6 @@
 //! Every decision in one plain sentence: what happened to the canary, and what was seen that led to it.
 
-use super::words::{counted, one_in, part, part_again, slower_than};
+use super::words::{counted, one_in, part, part_again, rate_of, slower_than};
 use super::{Command, OnNoEvidence, Pause, Phase, Reason, Spec, State};
 use crate::analysis::{Culprit, Report};
 use crate::stats::{Bounds, Tally};
@@ -42,6 +42,10 @@ pub fn decision(scene: &Scene<'_>, from: Ratio, reason: &Reason, state: &State, 
             )
         }
         Reason::Mirrored => format!("{}: {}", rises(scene, from, state), comparison(scene, report)),
+        Reason::LittleTraffic => {
+            let traffic = report.rate.map_or_else(|| "few requests".to_owned(), rate_of);
+            format!("only {traffic}: {canary} starts at {weight} instead of {from}{}", of_steps(spec, state, ", "))
+        }
         Reason::StepPassed => format!("{}: {}", rises(scene, from, state), comparison(scene, report)),
         Reason::SteppedBack => {
             let step = of_steps(spec, state, ", ");

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::spec::SMALL;
+use super::traffic::MOST_RATE;
 use super::{CheckResult, Command, Input, OnNoEvidence, Phase, Reason, Spec, State, Transition};
 use crate::analysis::{Hold, Report, Verdict};
 use crate::types::Ratio;
@@ -119,6 +121,9 @@ fn by_itself(
     if before.phase == Phase::Mirroring {
         return by_mirroring(spec, before, transition, report);
     }
+    if transition.reason == Some(Reason::LittleTraffic) {
+        return by_traffic(spec, before, after, report);
+    }
     let next = spec.next_weight(before.weight);
     let won = spec.held_back().filter(|&weight| weight > before.weight).unwrap_or(Ratio::ONE);
     hold(after.weight == next.unwrap_or(won), Violation::RoseTooFar)?;
@@ -142,6 +147,18 @@ fn by_mirroring(spec: &Spec, before: &State, transition: &Transition, report: &R
     hold(waived || (report.canary.0 >= mirror.requests && !doubted), Violation::RoseWithoutEvidence)?;
     let least = if waived { mirror.at_most.unwrap_or(Duration::MAX) } else { mirror.at_least };
     hold(after.step_started.since(before.step_started) >= least, Violation::RoseEarly)
+}
+
+/// What holds of a start at a later step than the first.
+fn by_traffic(spec: &Spec, before: &State, after: &State, report: &Report) -> Result<(), Violation> {
+    let canary = report.rate.map(|rate| rate * after.weight.fraction());
+    let few = after.weight <= SMALL && canary.is_some_and(|canary| canary <= MOST_RATE);
+    hold(few && after.weight == spec.step(after.step).weight, Violation::RoseTooFar)?;
+    let suspected = report.culprit.is_some() || report.hold == Some(Hold::Suspicious);
+    hold(spec.start_by_traffic && !suspected, Violation::RoseWithoutEvidence)?;
+    let passed_over = spec.steps.iter().take(after.step);
+    let unconditional = passed_over.clone().all(|step| step.at_least.is_zero() && !step.pause);
+    hold(before.step_started == before.started && unconditional, Violation::RoseEarly)
 }
 
 fn hold(rule: bool, otherwise: Violation) -> Result<(), Violation> {

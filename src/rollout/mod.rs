@@ -12,6 +12,7 @@ mod reason;
 mod spec;
 mod state;
 mod step;
+mod traffic;
 mod words;
 
 pub use explain::{Scene, decision};

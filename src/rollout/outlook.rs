@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::step::{has_mirrored, has_passed};
-use super::words::{about, count, counted};
+use super::words::{about, count, counted, each};
 use super::{CheckResult, OnNoEvidence, Phase, Scene, Spec, State};
 use crate::analysis::{Hold, Report, Verdict};
 use crate::types::{Ratio, Span, Timestamp};
@@ -112,11 +112,6 @@ fn gap(scene: &Scene<'_>, state: &State, now: Timestamp) -> Option<Duration> {
     let requests = scene.seen.0.requests + scene.seen.1.requests;
     let seconds = now.since(state.started).as_secs_f64() / (requests as f64 * state.weight.fraction());
     (LONG_S..MOST_S).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
-}
-
-/// `about every 2 minutes`.
-fn each(time: Duration) -> String {
-    about(time).replacen("about", "about every", 1)
 }
 
 fn so_far(requests: u64) -> String {

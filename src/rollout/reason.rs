@@ -14,6 +14,8 @@ pub enum Reason {
     Started,
     /// Enough copies of requests were answered, and nothing speaks against the canary.
     Mirrored,
+    /// There is so little traffic that it begins at a later step than the first.
+    LittleTraffic,
     /// A step had its evidence.
     StepPassed,
     /// There was some evidence against the canary, so that it went back to a small step.
@@ -58,9 +60,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every [`Reason::label`] there is, so that a series for each exists from the start.
-    pub const LABELS: [&'static str; 21] = [
+    pub const LABELS: [&'static str; 22] = [
         "started",
         "mirrored",
+        "little_traffic",
         "step_passed",
         "stepped_back",
         "healthy",
@@ -87,6 +90,7 @@ impl Reason {
         match self {
             Self::Started => "started",
             Self::Mirrored => "mirrored",
+            Self::LittleTraffic => "little_traffic",
             Self::StepPassed => "step_passed",
             Self::SteppedBack => "stepped_back",
             Self::Healthy => "healthy",

@@ -20,6 +20,8 @@ pub struct Spec {
     pub on_suspicion: OnSuspicion,
     /// What stable keeps for a time once the canary has won.
     pub hold_back: Option<HoldBack>,
+    /// Whether a rollout that sees little traffic begins at a later step than the first.
+    pub start_by_traffic: bool,
 }
 
 /// Copies of requests that the canary gets before any user is sent to it.
@@ -149,4 +151,4 @@ impl Spec {
 }
 
 /// The weight up to which a step is a small one.
-const SMALL: Ratio = Ratio::percent(5);
+pub(super) const SMALL: Ratio = Ratio::percent(5);

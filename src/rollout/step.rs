@@ -1,5 +1,6 @@
 //! The state machine. Total: every input in every state has an answer, and none panics.
 
+use super::traffic::start_by_traffic;
 use super::{CheckResult, Command, Input, OnNoEvidence, OnSuspicion, Pause, Phase, Reason, Spec, State, Transition};
 use crate::analysis::{Culprit, Hold, Report, Verdict};
 use crate::types::{Ratio, Timestamp};
@@ -138,6 +139,9 @@ fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[C
     }
     if state.phase == Phase::Mirroring {
         return mirror(spec, state, now, report);
+    }
+    if let Some(first) = start_by_traffic(spec, state, report, checks) {
+        return Transition::to(stand(spec, state, first, now), Reason::LittleTraffic);
     }
     let step = spec.step(state.step);
     let elapsed = now.since(state.step_started);

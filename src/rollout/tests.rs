@@ -7,6 +7,7 @@ use crate::types::{Name, Ratio, Timestamp};
 mod machine;
 mod properties;
 mod sentences;
+mod traffic;
 
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -26,6 +27,7 @@ fn spec(steps: Vec<Step>) -> Spec {
         on_no_evidence: OnNoEvidence::Hold,
         on_suspicion: OnSuspicion::Hold,
         hold_back: None,
+        start_by_traffic: false,
     }
 }
 

@@ -88,6 +88,20 @@ pub(super) fn about(time: Duration) -> String {
     format!("about {}", counted(number.round() as u64, unit))
 }
 
+/// `4 requests a second`; below one, `a request about every 20 seconds`.
+pub(super) fn rate_of(rate: f64) -> String {
+    if rate >= 0.75 {
+        return format!("{} a second", counted(rate.round() as u64, "request"));
+    }
+    let every = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX);
+    format!("a request {}", each(every))
+}
+
+/// `about every 2 minutes`.
+pub(super) fn each(time: Duration) -> String {
+    about(time).replacen("about", "about every", 1)
+}
+
 /// How many of `tally` took longer than `millis`, exactly; `None` when that is none of the bounds.
 pub(super) fn slower_than(tally: &Tally, bounds: &Bounds, millis: u32) -> Option<u64> {
     let index = bounds.as_millis().iter().position(|&bound| bound == millis)?;

@@ -18,6 +18,6 @@ pub mod world;
 pub use recording::{Fault, Recording};
 pub use run::{AtWeights, Outcome, Pilot, play};
 pub use scenario::{Scenario, Traffic, Truth};
-pub use summary::Summary;
+pub use summary::{OfBad, Summary};
 pub use weir::Weir;
 pub use world::{Behaviour, World};

@@ -35,6 +35,19 @@ fn informed() -> Judge {
 }
 
 #[test]
+fn the_rate_of_requests_is_known_after_ten_seconds_and_not_while_it_leaps() {
+    let mut judge = judge();
+    let mut rate = |t, requests| judge.observe(&tick(t, 1, (requests, 0), (0, 0)), None).rate;
+    assert_eq!((0..10).find_map(|t| rate(t, 4)), None);
+    assert!(rate(10, 4).is_some_and(|rate| (rate - 4.0).abs() < 1e-9));
+    assert_eq!(rate(11, 0), None, "nothing has come");
+    assert!(rate(12, 9).is_some());
+    // A minute of silence is no little traffic when the crowd is back.
+    assert_eq!((72..75).find_map(|t| rate(t, 166)), None);
+    assert!((75..200).filter_map(|t| rate(t, 166)).all(|rate| rate > 50.0));
+}
+
+#[test]
 fn a_total_failure_is_convicted_within_six_errors_while_it_warms_up() {
     let mut judge = judge();
     for t in -30..0 {
@@ -216,6 +229,7 @@ fn led_by_evidence(scenario: &Scenario, percents: &[u32], time: (i64, i64), seed
         on_no_evidence: OnNoEvidence::Hold,
         on_suspicion: OnSuspicion::Hold,
         hold_back: None,
+        start_by_traffic: false,
     };
     let policy = Policy::default();
     let mut pilot = Weir::new(&policy, &Bounds::default(), scenario.routing, true, &spec);

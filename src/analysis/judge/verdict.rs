@@ -93,6 +93,7 @@ impl Judge {
             stable: self.stable,
             canary: self.canary,
             excess: self.interval.excess(),
+            rate: self.course.known_rate().filter(|_| tick.stable.requests + tick.canary.requests > 0),
             ..Report::default()
         };
         if let Some((culprit, log_e)) = &self.conviction {

@@ -22,6 +22,9 @@ struct Hello {
     #[serde(default)]
     meta: Meta,
     stages: Vec<f64>,
+    /// Whether little traffic begins at a later stage than the first: see [`Spec::start_by_traffic`].
+    #[serde(default)]
+    start_by_traffic: bool,
 }
 
 /// Every further line in.
@@ -104,6 +107,7 @@ impl Pilot {
                 .meta
                 .hold_back
                 .map(|kept| HoldBack { weight: Ratio::from_fraction(kept.weight), time: Duration::from_secs(kept.s) }),
+            start_by_traffic: hello.start_by_traffic,
         };
         Ok(Self {
             judge: Judge::of_trace(&header),

@@ -31,6 +31,8 @@ struct Fragment {
     analysis: Value,
     #[serde(default)]
     steps: Value,
+    #[serde(default)]
+    start_by_traffic: Value,
 }
 
 /// A preset by its name.
@@ -54,7 +56,7 @@ impl Rules {
             return Self::of(&config::parse(path, text).map_err(|problems| anyhow!("{problems}"))?, release);
         }
         let read: Fragment = serde_saphyr::from_str(&text).map_err(|error| {
-            anyhow!("{name} is neither a configuration nor a policy (`analysis` and `steps`): {error}")
+            anyhow!("{name} is neither a configuration nor a policy (`analysis`, `steps`, `startByTraffic`): {error}")
         })?;
         Self::of(&fragment(read).with_context(|| name.to_string())?, None)
     }
@@ -82,7 +84,8 @@ impl Rules {
 /// A configuration around a policy.
 fn fragment(fragment: Fragment) -> anyhow::Result<Loaded> {
     let mut release = json!({ "stable": "stable", "canary": "canary" });
-    for (key, value) in [("analysis", fragment.analysis), ("steps", fragment.steps)] {
+    let Fragment { analysis, steps, start_by_traffic } = fragment;
+    for (key, value) in [("analysis", analysis), ("steps", steps), ("startByTraffic", start_by_traffic)] {
         if !value.is_null() {
             release[key] = value;
         }

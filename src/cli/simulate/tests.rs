@@ -1,6 +1,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::types::Timestamp;
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -94,6 +95,13 @@ fn summaries(line: &[&str]) -> Vec<Summary> {
     let jobs: Vec<Job<'_>> =
         jobs.map(|(scenario, judge)| Job { scenario, judge, rules: &rules, args: &args }).collect();
     play_all(&jobs)
+}
+
+#[test]
+fn bad_situations_are_summed_up_below_the_table() {
+    let line = ["--scenario", "total-failure", "--scenario", "half-fails", "--scenario", "clean", "--runs", "2"];
+    let shown = render::simulation(&summaries(&line), &render::Style::plain(Timestamp::from_secs(1))).join("\n");
+    assert!(shown.contains("weir, all 2 bad situations: users hurt "), "{shown}");
 }
 
 #[test]

@@ -93,6 +93,8 @@ impl Compiler<'_> {
         let at_mirror = at.key("mirrorFirst");
         let mirror_first = release.mirror_first.as_ref().map(|written| self.mirror_first(written, &steps, &at_mirror));
         let (mirror_first, mirrored_methods) = mirror_first.unzip();
+        // Whoever writes steps of his own means the first one.
+        let start_by_traffic = release.start_by_traffic.unwrap_or_else(|| steps == default_steps());
         let hold_back = release.hold_back.and_then(|written| self.hold_back(written, &steps, &at.key("holdBack")));
         let on_no_evidence = match written.on_no_evidence {
             schema::OnNoEvidence::Hold => OnNoEvidence::Hold,
@@ -116,7 +118,7 @@ impl Compiler<'_> {
             overrides,
             failures,
             bounds,
-            spec: Spec { rollout, mirror_first, steps, on_no_evidence, on_suspicion, hold_back },
+            spec: Spec { rollout, mirror_first, steps, on_no_evidence, on_suspicion, hold_back, start_by_traffic },
             mirrored_methods: mirrored_methods.unwrap_or_default(),
             policy,
             judge_latency: defaults::LATENCY_ENABLED.or(written.latency.enabled),
@@ -143,9 +145,7 @@ impl Compiler<'_> {
     }
 
     fn steps(&mut self, written: Option<&[schema::Step]>, at: &At<'_>) -> Vec<Step> {
-        let Some(written) = written else {
-            return defaults::STEPS.value.iter().map(|&weight| step(weight)).collect();
-        };
+        let Some(written) = written else { return default_steps() };
         if written.is_empty() && !at.lost_any() {
             self.error(at, "there is no step")
                 .help("write some, such as [5%, 25%, 50%], or remove `steps` for the default");
@@ -354,6 +354,7 @@ fn written_beside_follows(release: &schema::Release) -> Option<&'static str> {
         (release.revision.is_some(), "revision"),
         (release.steps.is_some(), "steps"),
         (release.mirror_first.is_some(), "mirrorFirst"),
+        (release.start_by_traffic.is_some(), "startByTraffic"),
         (release.hold_back.is_some(), "holdBack"),
         (release.affinity.is_some(), "affinity"),
         (!release.overrides.is_empty(), "overrides"),
@@ -361,6 +362,10 @@ fn written_beside_follows(release: &schema::Release) -> Option<&'static str> {
         (!release.checks.is_empty(), "checks"),
     ];
     written.into_iter().find(|(is, _)| *is).map(|(_, key)| key)
+}
+
+fn default_steps() -> Vec<Step> {
+    defaults::STEPS.value.iter().map(|&weight| step(weight)).collect()
 }
 
 fn step(weight: Ratio) -> Step {

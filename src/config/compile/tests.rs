@@ -129,6 +129,15 @@ fn steps_are_shares_with_or_without_conditions() {
 }
 
 #[test]
+fn only_the_default_steps_may_begin_by_traffic_unless_somebody_says_so() {
+    assert!(release("revision: \"2\"").spec.start_by_traffic);
+    assert!(!release("startByTraffic: false").spec.start_by_traffic);
+    assert!(!release("steps: [1%, 50%]").spec.start_by_traffic);
+    assert!(!release("steps: [{ weight: 1%, atLeast: 1m }, 5%, 25%, 50%]").spec.start_by_traffic);
+    assert!(release("steps: [1%, 50%], startByTraffic: true").spec.start_by_traffic);
+}
+
+#[test]
 fn the_analysis_reaches_the_judge() {
     let release = release(
         "analysis: { falseAbort: 0.1%, falsePromote: 5%, errorRate: { tolerable: 1.1x + 0.2%, bad: 2x + 3% },

@@ -29,6 +29,10 @@ pub struct Release {
     pub mirror_first: Option<MirrorFirst>,
     /// The shares on the way to 100%, rising. Default: 1%, 5%, 25%, 50%.
     pub steps: Option<Vec<Step>>,
+    /// Whether a rollout that sees little traffic begins at a later step than the first: at the largest one of at most 5% at
+    /// which the canary gets no more than a request in two seconds. Steps with `atLeast` or `pause` are not passed over.
+    /// Default: true with the default steps, false with others.
+    pub start_by_traffic: Option<bool>,
     /// What stable keeps for a time once the canary has won; a canary that turns bad then is aborted at once, as before.
     /// `{}` is 5% for 30m. Default: nothing.
     pub hold_back: Option<HoldBack>,

@@ -251,6 +251,23 @@ fn the_replay_of_the_trace_says_what_was_said_live_to_the_last_bit() {
 }
 
 #[test]
+fn little_traffic_begins_at_a_later_step_and_replays_to_the_last_bit() {
+    let few = Visitors { rate: 4, ..GOOD };
+    let steps = vec![plain(1), plain(5), plain(50)];
+    let mut bench = Bench::new(Wish { start_by_traffic: true, steps, ..Wish::default() });
+    bench.seconds(9, few);
+    assert_eq!(bench.weight(), Ratio::percent(1), "some seconds may be an accident");
+    bench.seconds(2, few);
+    assert_eq!(bench.weight(), Ratio::percent(5));
+    let last = bench.status().last.unwrap();
+    assert_eq!(last.reason, Reason::LittleTraffic);
+    assert_eq!(last.message, "only 4 requests a second: shop-v2 starts at 5% instead of 1%, step 2 of 3");
+    let status = bench.decide(600, Visitors { fail: (0.0, 1.0), ..few });
+    assert_eq!(status.phase, Phase::Aborted);
+    assert_eq!(replay(&bench.traces()[0]), status.report);
+}
+
+#[test]
 fn a_weight_that_changes_within_a_second_splits_it() {
     let mut bench = Bench::new(Wish::default());
     bench.seconds(3, GOOD);

@@ -305,6 +305,7 @@ fn gone(
         on_no_evidence: OnNoEvidence::Hold,
         on_suspicion: OnSuspicion::Hold,
         hold_back: None,
+        start_by_traffic: false,
     };
     let transition = step(&spec, &last.state, now, Input::Gone { reason: &reason });
     let reason = transition.reason?;

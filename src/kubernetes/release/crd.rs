@@ -77,6 +77,11 @@ pub struct CanaryReleaseSpec {
     /// carried out twice does no harm. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror_first: Option<MirrorFirst>,
+    /// Whether a rollout that sees little traffic begins at a later step than the first: at the largest one of at most 5% at
+    /// which the canary gets no more than a request in two seconds. Steps with `atLeast` or `pause` are not passed over.
+    /// Default: true with the default steps, false with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_by_traffic: Option<bool>,
     /// What stable keeps for a time once the canary has won; a canary that turns bad then is aborted at once, as before.
     /// `{}` is 5% for 30m. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -222,7 +222,7 @@ fn every_label_is_listed_once_and_is_snake_case() {
     let plain = [Reason::Started, Reason::StepPassed, Reason::SteppedBack, Reason::Healthy, failed, Reason::NoEvidence];
     labels.extend(plain.iter().map(Reason::label));
     labels.extend([Reason::AwaitingApproval.label(), Reason::StepsChanged.label(), Reason::Undone.label()]);
-    labels.extend([Reason::Mirrored.label(), Reason::HoldBackOver.label()]);
+    labels.extend([Reason::Mirrored.label(), Reason::HoldBackOver.label(), Reason::LittleTraffic.label()]);
     labels.push(Reason::CannotStart { detail: String::new() }.label());
     let mut listed = Reason::LABELS.to_vec();
     labels.sort_unstable();

@@ -39,26 +39,27 @@ fn any_spec() -> impl Strategy<Value = Spec> {
     let rule = prop_oneof![Just(OnNoEvidence::Hold), Just(OnNoEvidence::Promote), Just(OnNoEvidence::Abort)];
     let suspicion = prop_oneof![Just(OnSuspicion::Hold), Just(OnSuspicion::StepBack)];
     let ends = (proptest::option::of(mirror_first()), proptest::option::of(hold_back()));
-    (proptest::collection::vec(one_step(), 0..6), rule, suspicion, ends, any::<bool>()).prop_map(
-        |(mut steps, on_no_evidence, on_suspicion, (mirror_first, hold_back), sorted)| {
+    (proptest::collection::vec(one_step(), 0..6), rule, suspicion, ends, any::<(bool, bool)>()).prop_map(
+        |(mut steps, on_no_evidence, on_suspicion, (mirror_first, hold_back), (sorted, start_by_traffic))| {
             if sorted {
                 steps.sort_by_key(|step| step.weight);
             }
-            Spec { on_no_evidence, on_suspicion, mirror_first, hold_back, ..spec(steps) }
+            Spec { on_no_evidence, on_suspicion, mirror_first, hold_back, start_by_traffic, ..spec(steps) }
         },
     )
 }
 
 #[derive(Clone, Debug)]
 enum Event {
-    Tick(Verdict, Verdict, Option<Hold>, u64, Vec<Verdict>),
+    Tick(Verdict, Verdict, Option<Hold>, (u64, Option<f64>), Vec<Verdict>),
     Command(Command),
     Reconfigured(Vec<Step>, Option<MirrorFirst>, Option<HoldBack>),
 }
 
 fn event() -> impl Strategy<Value = Event> {
     let hold = proptest::option::of(Just(Hold::Suspicious));
-    let tick = (verdict(), verdict(), hold, 0..200u64, proptest::collection::vec(verdict(), 0..3));
+    let seen = (0..200u64, proptest::option::of(0.0..50.0));
+    let tick = (verdict(), verdict(), hold, seen, proptest::collection::vec(verdict(), 0..3));
     let command = prop_oneof![
         Just(Command::Promote),
         Just(Command::Abort),
@@ -82,9 +83,9 @@ fn event() -> impl Strategy<Value = Event> {
 /// What `event` makes of `state`, with every rule checked.
 fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transition {
     let transition = match event {
-        Event::Tick(verdict, next, hold, seen, checks) => {
-            let canary = (*seen, 0);
-            let report = Report { verdict: *verdict, next: *next, hold: *hold, canary, ..Report::default() };
+        Event::Tick(verdict, next, hold, (seen, rate), checks) => {
+            let (canary, rate) = ((*seen, 0), *rate);
+            let report = Report { verdict: *verdict, next: *next, hold: *hold, canary, rate, ..Report::default() };
             let checks: Vec<_> = checks.iter().map(|&verdict| check(verdict)).collect();
             let input = Input::Tick { report: &report, checks: &checks };
             let transition = step(spec, state, now, input);
