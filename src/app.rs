@@ -181,7 +181,7 @@ impl Door {
 
     /// Tells the command line on this machine where it is.
     fn publish(&self, state_dir: &Path) -> anyhow::Result<Published> {
-        Published::write(state_dir, self.address, self.access.token(), self.token_file.as_deref())
+        Published::write(state_dir, self.address, &self.access.token(), self.token_file.as_deref())
             .with_context(|| format!("cannot write to the state directory {}", state_dir.display()))
     }
 }

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 pub use self::leaves::Leaves;
 pub use self::queue::{Ended, Place as QueuePlace, Queue, QueueLive};
-pub use self::routes::{BackendEdits, HeaderEdits, Mirror, PathRewrite, Redirect, Route, Split, Target};
+pub use self::routes::{BackendEdits, Branch, HeaderEdits, Mirror, PathRewrite, Redirect, Route, Split, Target};
 use crate::analysis::Policy;
 use crate::balancer::Balancer;
 use crate::endpoint::Endpoint;

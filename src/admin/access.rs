@@ -1,9 +1,10 @@
 //! Who may ask: the token, and the names by which the control surface may be called.
 
 use std::fmt;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -33,6 +34,15 @@ impl Token {
             return Err(AccessError::Weak { path: path.to_owned() });
         }
         Ok(Self(token.to_owned()))
+    }
+
+    /// Puts it into `path`, whose folder is made where there is none: readable by its owner alone, and never seen half written.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(self.0.as_bytes())?;
+        file.persist(path).map(drop).map_err(|error| error.error)
     }
 
     /// A token that somebody has handed over, such as the running weir to the command line.
@@ -87,7 +97,10 @@ pub enum AccessError {
 /// Who may ask.
 #[derive(Debug)]
 pub struct Access {
-    pub(super) token: Token,
+    /// As it was read last.
+    token: Mutex<Arc<Token>>,
+    /// Where it is, unless weir has made it: what is there at the time of a call holds.
+    file: Option<PathBuf>,
     pub(super) hosts: Vec<String>,
     /// Guards who showed wrong tokens; taken for those requests alone.
     pub(super) throttle: Mutex<Throttle>,
@@ -101,7 +114,8 @@ impl Access {
             None if address.ip().is_loopback() => Token::generate()?,
             None => return Err(AccessError::Open(address)),
         };
-        Ok(Self { token, hosts: Vec::new(), throttle: Mutex::default() })
+        let file = token_file.map(Path::to_owned);
+        Ok(Self { token: Mutex::new(Arc::new(token)), file, hosts: Vec::new(), throttle: Mutex::default() })
     }
 
     /// Answers to these names too, beside `localhost` and the address itself.
@@ -110,9 +124,15 @@ impl Access {
         Self { hosts: hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect(), ..self }
     }
 
-    /// The secret.
-    pub fn token(&self) -> &Token {
-        &self.token
+    /// The secret as it is now. While its file cannot be read, or has no good token, the last one holds.
+    pub fn token(&self) -> Arc<Token> {
+        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.file.as_deref().map(Token::read) {
+            Some(Ok(read)) if read != **token => *token = Arc::new(read),
+            Some(Err(error)) => tracing::warn!("the last token of the control surface holds on: {error}"),
+            Some(Ok(_)) | None => {}
+        }
+        token.clone()
     }
 }
 

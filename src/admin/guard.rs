@@ -81,7 +81,7 @@ pub(super) fn check_token(
             "send `authorization: Bearer TOKEN`; the token is in admin.json in weir's state directory, or in admin.tokenFile",
         ));
     };
-    if access.token.is(shown) {
+    if access.token().is(shown) {
         return Ok(());
     }
     if must_wait {

@@ -459,6 +459,23 @@ fn an_address_that_others_reach_needs_a_token_of_its_own() {
     assert!(Access::open(public, Some(&file)).is_ok());
 }
 
+#[test]
+fn the_token_is_the_one_in_the_file_and_the_last_good_one_while_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    let (first, second) = ("0123456789abcdef", "fedcba9876543210");
+    std::fs::write(&file, first).unwrap();
+    let access = Access::open("0.0.0.0:9180".parse().unwrap(), Some(&file)).unwrap();
+    let now = || access.token().reveal().to_owned();
+    assert_eq!(now(), first);
+    std::fs::write(&file, second).unwrap();
+    assert_eq!(now(), second);
+    std::fs::write(&file, "short").unwrap();
+    assert_eq!(now(), second);
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(now(), second);
+}
+
 #[tokio::test]
 async fn from_afar_metrics_need_the_token_too() {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();

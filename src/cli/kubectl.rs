@@ -190,8 +190,13 @@ async fn explain(cluster: &Cluster, args: &One, global: &Global) -> anyhow::Resu
 /// What is seen at present, while a rollout is open.
 fn now(status: &CanaryReleaseStatus) -> Option<render::Now<'_>> {
     let weight = status.weight.unwrap_or_else(|| status.decided_weight());
-    let (report, failures) = (status.report.as_ref()?, &status.last()?.failures);
-    Some(render::Now { weight, report, failures, message: status.message.as_deref().unwrap_or_default() })
+    let report = status.report.as_ref()?;
+    Some(render::Now {
+        weight,
+        report,
+        failures: &status.failures,
+        message: status.message.as_deref().unwrap_or_default(),
+    })
 }
 
 /// The release that is meant: the one named, or the only one.

@@ -1,7 +1,6 @@
 //! `weir kubernetes`: the daemon as the ingress of a cluster.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -42,7 +41,8 @@ pub(super) struct KubernetesArgs {
     /// The address of the control surface, with health and metrics
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9180")]
     admin_address: SocketAddr,
-    /// A file with the token that the control surface asks for. While there is none, weir makes a token that nobody else knows
+    /// A file with the token that the control surface asks for; it may come and change later. While there is none, weir makes
+    /// a token that nobody else knows
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
     /// Threads that serve requests. Default: one for each core
@@ -68,26 +68,26 @@ pub(super) fn run(args: &KubernetesArgs) -> anyhow::Result<ExitCode> {
         service_type: args.service_type.clone(),
         admin: args.admin_address,
         admin_token_file: args.token_file(&state_dir)?,
+        admin_token_source: args.admin_token_file.clone(),
         workers: args.workers,
     };
     app::run(app::Options { source: Source::Cluster(settings), state_dir })
 }
 
 impl KubernetesArgs {
-    /// The file that is there, or a new one in the state directory, so that health can be asked for from afar.
+    /// A file in the state directory, with the token of the file that is given as soon as there is one, and with a new one
+    /// until then: health can be asked for from afar. None on loopback, where no file is given.
     fn token_file(&self, state_dir: &Path) -> anyhow::Result<Option<PathBuf>> {
-        let given = self.admin_token_file.clone().filter(|file| file.exists());
-        if given.is_some() || self.admin_address.ip().is_loopback() {
-            return Ok(given);
+        let given = self.admin_token_file.as_deref();
+        if given.is_none() && self.admin_address.ip().is_loopback() {
+            return Ok(None);
         }
         let own = state_dir.join("token");
-        let write = || {
-            std::fs::create_dir_all(state_dir)?;
-            let mut file = tempfile::NamedTempFile::new_in(state_dir)?;
-            file.write_all(Token::generate().map_err(std::io::Error::other)?.reveal().as_bytes())?;
-            file.persist(&own).map_err(|error| error.error)
+        let token = match given.filter(|file| file.exists()) {
+            Some(file) => Token::read(file)?,
+            None => Token::generate()?,
         };
-        write().with_context(|| format!("{} cannot be written", own.display()))?;
+        token.write(&own).with_context(|| format!("{} cannot be written", own.display()))?;
         Ok(Some(own))
     }
 }

@@ -16,6 +16,7 @@ use super::release::Book;
 use super::release::controller::View;
 use super::replica::Replica;
 use super::settings::Settings;
+use super::token;
 use super::watch::Watches;
 use crate::admin::Readiness;
 use crate::clock::Clock;
@@ -49,6 +50,11 @@ impl Cluster {
         let (leads, leading) = watch::channel(false);
         let replica = Replica::new(client.clone(), settings.clone(), regained);
         tasks.spawn(Writer::new(client, planned, leading).run(stop.clone()));
+        if let Some((source, file)) = settings.admin_token_source.clone().zip(settings.admin_token_file.clone()) {
+            let copying = token::follow(source, file);
+            let stop = stop.clone();
+            tasks.spawn(async move { stop.run_until_cancelled(copying).await });
+        }
         Ok(Self { settings, watches, plans, leads, replica })
     }
 

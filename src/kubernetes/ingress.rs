@@ -18,9 +18,7 @@ pub use serve::{HTTP_PORT, HTTPS_PORT, SERVICE, serve};
 
 use super::nginx::{ALWAYS, Canary, HeaderRule, NEVER};
 use super::world::{Key, World};
-use crate::config::schema::{
-    BackendFilters, Match, PathMatch, PathMatchKind, Route, ValueMatch, ValueMatchKind, WeightedBackend,
-};
+use crate::config::schema::{Match, PathMatch, PathMatchKind, Route, ValueMatch, ValueMatchKind, WeightedBackend};
 use crate::types::{Name, Ratio, Weight};
 
 /// Who implements an IngressClass that is weir's.
@@ -236,7 +234,7 @@ impl<'a> Place<'a> {
             false => PathMatch::Prefix(self.path.clone()),
         };
         let host = (!self.host.is_empty()).then(|| self.host.to_owned());
-        Match { host, path: Some(path), ..Match::default() }
+        Match { host, single_label: self.host.starts_with("*."), path: Some(path), ..Match::default() }
     }
 }
 
@@ -306,11 +304,7 @@ fn regex(pattern: String) -> ValueMatch {
 
 fn weighted(name: &Name, share: Ratio) -> WeightedBackend {
     // A share has no more parts than a weight may have.
-    WeightedBackend {
-        name: name.clone(),
-        weight: Weight::new(share.ppm()).unwrap_or_default(),
-        filters: BackendFilters::default(),
-    }
+    WeightedBackend::new(name.clone(), Weight::new(share.ppm()).unwrap_or_default())
 }
 
 /// Routes of one Ingress get a number, from 1.

@@ -24,6 +24,7 @@
 //! | [`peers`] | what the replicas tell each other | |
 //! | [`replica`] | those three together | |
 //! | [`apply`] | writes to the API server | |
+//! | [`token`] | the control surface's token, from a Secret that may come later | |
 //! | [`cluster`] | the whole, as a source of configurations for the app | |
 //!
 //! Every replica serves; what one alone should write, the leader writes (one gate, in [`apply`]). What is wrong with an
@@ -46,6 +47,7 @@ pub mod services;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod token;
 pub mod watch;
 pub mod world;
 

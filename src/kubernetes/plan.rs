@@ -107,7 +107,7 @@ pub fn base(settings: &Settings) -> File {
 
 /// The backends that a route names.
 fn names(route: &Route) -> impl Iterator<Item = Name> {
-    let split = route.backends.iter().flatten().map(|backend| backend.name.clone());
+    let split = route.backends.iter().flatten().filter_map(|branch| branch.name.clone());
     let mirrors = route.mirror.iter().chain(route.mirrors.iter().flatten());
     split.chain(route.backend.clone()).chain(mirrors.map(|mirror| mirror.backend.clone()))
 }

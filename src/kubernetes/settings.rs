@@ -28,6 +28,9 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// A file with the token that it asks for. Default: a new token, which is for loopback only.
     pub admin_token_file: Option<PathBuf>,
+    /// Where a token comes from that may come and change later, such as an optional Secret: it is copied into
+    /// `admin_token_file`.
+    pub admin_token_source: Option<PathBuf>,
     /// Threads that serve requests. Default: one for each core.
     pub workers: Option<u32>,
 }

@@ -57,6 +57,7 @@ pub(crate) fn settings() -> Settings {
         service_type: "LoadBalancer".to_owned(),
         admin: ([127, 0, 0, 1], 9180).into(),
         admin_token_file: None,
+        admin_token_source: None,
         workers: Some(1),
     }
 }

@@ -168,6 +168,11 @@ impl Account {
         stats::bump(&live.classes[class.clamp(1, live.classes.len()) - 1]);
     }
 
+    /// The slot of the route's target that the last attempt went to; the first one before there was any.
+    pub(super) fn slot(&self) -> usize {
+        self.counted_at.map_or(0, |at| at.slot)
+    }
+
     fn live(&self) -> Option<&LiveTraffic> {
         let Place { listener, slot } = self.counted_at?;
         let traffic = self.route.as_ref()?.traffic(listener, Some(slot))?;

@@ -25,7 +25,7 @@ use crate::endpoint::Endpoint;
 use crate::health::outlier::{self, Sign};
 use crate::outcome::{Fault, Semantics};
 use crate::retry::{Attempt, Connection, Decision, Ended, Replay, Sent};
-use crate::snapshot::{Backend, Release, Route, Target};
+use crate::snapshot::{Backend, Route};
 use crate::types::Side;
 use crate::upstream::{self, Reuse, SendError, UpstreamBody};
 
@@ -86,7 +86,7 @@ impl Attempts<'_> {
         to.backend.budget.deposit();
         if let Some(assigned) = assigned.filter(|assigned| matches!(assigned.by, By::Split | By::Undrawn)) {
             let (worker, began) = (self.exchange.connection.worker.index, self.exchange.began);
-            let (release, route) = (assigned.release.clone(), self.route.evidence);
+            let (release, route) = (assigned.release.clone(), self.route.evidence(slot));
             self.exchange.bear(Evidence::new(
                 release,
                 route,
@@ -271,7 +271,7 @@ impl Attempts<'_> {
         let now = tried.at;
         let sign = match &tried.result {
             Ok(answer) => {
-                self.exchange.answered(self.head_ending(answer), now);
+                self.exchange.answered(self.head_ending(to.slot, answer), now);
                 if matches!(answer.response.status().as_u16(), 502..=504) {
                     Sign::Bad
                 } else {
@@ -287,8 +287,8 @@ impl Attempts<'_> {
         self.judge_endpoint(to, sign, now);
     }
 
-    fn head_ending(&self, answer: &Answered) -> Ending {
-        let Some(release) = self.release() else { return Ending::Good };
+    fn head_ending(&self, slot: usize, answer: &Answered) -> Ending {
+        let Some((release, _)) = self.route.target.release(slot) else { return Ending::Good };
         let response = &answer.response;
         Ending::of_head(&release.failures, answer.semantics, response.status(), response.headers())
     }
@@ -307,7 +307,10 @@ impl Attempts<'_> {
         let (slot, side, backend, avoid) = match decision {
             Decision::Stop | Decision::AgainFresh => return None,
             Decision::Again => (to.slot, to.side, &*to.backend, &[to.endpoint.id][..]),
-            Decision::OnStable => (choose::slot_of(Side::Stable), Some(Side::Stable), &self.release()?.stable, &[][..]),
+            Decision::OnStable => {
+                let (release, slot) = self.route.target.release(to.slot)?;
+                (slot, Some(Side::Stable), &release.stable, &[][..])
+            }
         };
         let backend = self.newest(backend);
         let endpoint = choose::endpoint(&self.exchange.connection.worker, &backend, avoid, now)?.clone();
@@ -336,13 +339,6 @@ impl Attempts<'_> {
         let (backend, endpoint) = choose::any(&self.exchange.connection.worker, target, clock::uptime())?;
         let (backend, endpoint) = (Cow::Borrowed(backend), Cow::Borrowed(endpoint));
         Some(Destination { slot: to.slot, side: to.side, backend, endpoint })
-    }
-
-    fn release(&self) -> Option<&Arc<Release>> {
-        match &self.route.target {
-            Target::Release(release) => Some(release),
-            Target::Backend(_) | Target::Split(_) | Target::Redirect(_) => None,
-        }
     }
 }
 

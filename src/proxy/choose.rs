@@ -84,8 +84,9 @@ pub(super) enum By {
     Mirror,
     /// A tester chose.
     Override,
-    /// The side that was meant has no endpoints.
-    Failover,
+    /// Only one side has endpoints, and takes what either would get. Nothing was left to chance, so it tells nothing of the
+    /// difference between the two: not even what goes well on the side that it would have gone to anyway.
+    OnlySide,
 }
 
 /// Chooses for a request with `head` from `client`.
@@ -100,11 +101,20 @@ pub(super) fn choose<'a>(
     head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
-    let worker = &exchange.connection.worker;
-    match &route.target {
-        Target::Backend(backend) => plain(worker, 0, backend, exchange.began),
-        Target::Split(split) => by_weight(worker, split, exchange.began),
-        Target::Release(release) => by_side(exchange, release, head, client),
+    among(exchange, (&route.target, 0), head, client)
+}
+
+/// Chooses among the backends of `target`, the first of which has the slot `first`.
+fn among<'a>(
+    exchange: &Rc<Exchange>,
+    (target, first): (&'a Target, usize),
+    head: &Parts,
+    client: &Client,
+) -> Result<Choice<'a>, Fault> {
+    match target {
+        Target::Backend(backend) => plain(&exchange.connection.worker, first, backend, exchange.began),
+        Target::Split(split) => by_weight(exchange, split, head, client),
+        Target::Release(release) => by_side(exchange, (release, first), head, client),
         Target::Redirect(_) => Err(Fault::Internal),
     }
 }
@@ -115,7 +125,8 @@ pub(super) fn is_possible(worker: &Worker, target: &Target) -> bool {
     match target {
         Target::Backend(backend) => can(backend),
         Target::Split(split) => split.weights.as_ref().is_none_or(|weights| {
-            weights.stand_in(|index| can(&split.backends[index]), &mut worker.rng.borrow_mut()).is_some()
+            let can = |index: usize| split.branches[index].target.backends().into_iter().any(|backend| can(backend));
+            weights.stand_in(can, &mut worker.rng.borrow_mut()).is_some()
         }),
         Target::Release(release) => can(&release.stable) || can(&release.canary),
         Target::Redirect(_) => true,
@@ -132,9 +143,8 @@ pub(super) fn any<'a>(
     match target {
         Target::Backend(backend) => of(backend),
         Target::Split(split) => {
-            let can = |index: usize| balancer::has_any(&split.backends[index].endpoints);
-            let index = split.weights.as_ref()?.stand_in(can, &mut worker.rng.borrow_mut());
-            of(&split.backends[index?])
+            let index = split.weights.as_ref()?.stand_in(|index| has_any(split, index), &mut worker.rng.borrow_mut());
+            any(worker, &split.branches[index?].target, now)
         }
         Target::Release(release) => of(&release.stable).or_else(|| of(&release.canary)),
         Target::Redirect(_) => None,
@@ -143,20 +153,16 @@ pub(super) fn any<'a>(
 
 /// Whether the endpoint with this [`Endpoint::id`] is one of `target`'s.
 pub(super) fn has(target: &Target, id: u64) -> bool {
-    let has = |backend: &Arc<Backend>| backend.endpoints.iter().any(|endpoint| endpoint.id == id);
-    match target {
-        Target::Backend(backend) => has(backend),
-        Target::Split(split) => split.backends.iter().any(has),
-        Target::Release(release) => has(&release.stable) || has(&release.canary),
-        Target::Redirect(_) => false,
-    }
+    target.backends().into_iter().any(|backend| backend.endpoints.iter().any(|endpoint| endpoint.id == id))
 }
 
 /// Where requests for `target` wait while [`choose`] finds no endpoint: in the most patient of its backends' queues.
 pub(super) fn queue(target: &Target) -> Option<&Queue> {
     match target {
         Target::Backend(backend) => Some(&backend.queue),
-        Target::Split(split) => split.backends.iter().map(|backend| &backend.queue).max_by_key(|queue| queue.time),
+        Target::Split(split) => {
+            split.branches.iter().filter_map(|branch| queue(&branch.target)).max_by_key(|queue| queue.time)
+        }
         Target::Release(release) => Some(&release.stable.queue),
         Target::Redirect(_) => None,
     }
@@ -180,53 +186,76 @@ fn plain<'a>(worker: &Worker, slot: usize, backend: &'a Arc<Backend>, now: Durat
     Ok(Choice { slot, backend, endpoint, assigned: None })
 }
 
-fn by_weight<'a>(worker: &Worker, split: &'a Split, now: Duration) -> Result<Choice<'a>, Fault> {
+fn by_weight<'a>(
+    exchange: &Rc<Exchange>,
+    split: &'a Split,
+    head: &Parts,
+    client: &Client,
+) -> Result<Choice<'a>, Fault> {
+    let worker = &exchange.connection.worker;
     let weights = split.weights.as_ref().ok_or(Fault::NoBackend)?;
+    let take = |index: usize| {
+        let branch = &split.branches[index];
+        among(exchange, (&branch.target, branch.slot), head, client)
+    };
     let picked = weights.pick(split.phase.of(worker.index), &mut worker.rng.borrow_mut());
-    let choice = plain(worker, picked, &split.backends[picked], now);
+    let choice = take(picked);
     if !matches!(choice, Err(Fault::NoEndpoint)) {
         return choice;
     }
-    // What a backend without endpoints leaves is shared among the others by weight.
-    let can = |other: usize| balancer::has_any(&split.backends[other].endpoints);
-    let other = weights.stand_in(can, &mut worker.rng.borrow_mut());
-    other.map_or(choice, |other| plain(worker, other, &split.backends[other], now))
+    // What one without endpoints leaves is shared among the others by weight.
+    let other = weights.stand_in(|other| has_any(split, other), &mut worker.rng.borrow_mut());
+    other.map_or(choice, take)
+}
+
+/// Whether a request can go to number `index` of those that share `split`.
+fn has_any(split: &Split, index: usize) -> bool {
+    split.branches[index].target.backends().into_iter().any(|backend| balancer::has_any(&backend.endpoints))
 }
 
 fn by_side<'a>(
     exchange: &Rc<Exchange>,
-    release: &'a Arc<Release>,
+    (release, first): (&'a Arc<Release>, usize),
     head: &Parts,
     client: &Client,
 ) -> Result<Choice<'a>, Fault> {
     let worker = &exchange.connection.worker;
     let mirrored = release.live.mirrored();
+    let is_mirrored = mirrored > Ratio::ZERO;
+    let share = if is_mirrored { mirrored } else { release.live.weight() };
     let mut assigned = match overridden(&release.overrides, &head.headers, client) {
         Some(side) => Assigned::new(release, side, By::Override),
-        None if mirrored == Ratio::ZERO => assign(exchange, release, release.live.weight(), &head.headers, client),
-        None => {
+        None if is_mirrored => {
             let place = mirror_first::place(exchange, release, head);
-            assign(exchange, release, mirrored, &head.headers, client).mirrored(place)
+            assign(exchange, release, share, &head.headers, client).mirrored(place)
         }
+        None => assign(exchange, release, share, &head.headers, client),
     };
     let now = exchange.began;
     let meant = assigned.side;
     for side in [meant, meant.other()] {
         let backend = release.backend(side);
         if let Some(endpoint) = endpoint(worker, backend, &[], now) {
-            if side != meant {
-                assigned.side = side;
-                assigned.by = By::Failover;
+            let drawn = matches!(assigned.by, By::Split | By::Undrawn | By::Mirror);
+            if side != meant || (drawn && is_alone(release, share, side)) {
+                assigned.by = By::OnlySide;
                 assigned.copy = None;
             }
-            return Ok(Choice { slot: slot_of(side), backend, endpoint, assigned: Some(assigned) });
+            assigned.side = side;
+            return Ok(Choice { slot: first + slot_of(side), backend, endpoint, assigned: Some(assigned) });
         }
     }
     Err(Fault::NoEndpoint)
 }
 
-/// The slot of a side in [`Route::traffic`].
-pub(super) fn slot_of(side: Side) -> usize {
+/// Whether `side` takes what is shared between two, because the other has no endpoint.
+fn is_alone(release: &Release, share: Ratio, side: Side) -> bool {
+    let is_shared = Ratio::ZERO < share && share < Ratio::ONE;
+    is_shared && !balancer::has_any(&release.backend(side.other()).endpoints)
+}
+
+/// The slot of a side, from that of its release's stable.
+fn slot_of(side: Side) -> usize {
     match side {
         Side::Stable => 0,
         Side::Canary => 1,

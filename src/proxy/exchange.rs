@@ -27,7 +27,7 @@ use super::view::View;
 use crate::balancer::InFlight;
 use crate::clock;
 use crate::outcome::Fault;
-use crate::snapshot::{Listener, Release, Route, Target};
+use crate::snapshot::{Listener, Release, Route};
 use crate::upstream::UpstreamBody;
 
 /// A request under way.
@@ -278,12 +278,11 @@ impl Exchange {
         self.release().map_or(Ending::Ignored, |release| Ending::of_fault(&release.failures, fault))
     }
 
-    /// The release that the route leads to.
+    /// The release that the route leads to; where it leads to several, that of the last attempt.
     pub(super) fn release(&self) -> Option<Arc<Release>> {
-        match self.account.borrow().route.as_ref().map(|route| &route.target) {
-            Some(Target::Release(release)) => Some(release.clone()),
-            _ => None,
-        }
+        let account = self.account.borrow();
+        let (release, _) = account.route.as_ref()?.target.release(account.slot())?;
+        Some(release.clone())
     }
 
     /// Waits for `future`, but no longer than the route allows, and not after the exchange has been given up.

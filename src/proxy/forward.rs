@@ -13,7 +13,7 @@ use super::seen::Seen;
 use super::validate::Target;
 use super::{cookies, hop};
 use crate::outcome::{Fault, Semantics};
-use crate::snapshot::{self, Affinity, OverrideKey, Route};
+use crate::snapshot::{self, Affinity, OverrideKey, Release, Route};
 
 /// A request head that can be sent as often as it takes.
 pub(super) struct Outgoing {
@@ -101,19 +101,33 @@ pub(super) fn semantics_of(headers: &HeaderMap, seen: Seen) -> Semantics {
 /// Takes out what is between the client and weir: the affinity cookie and testers' keys. Joins the cookies' crumbs.
 fn hide(headers: &mut HeaderMap, seen: Seen, target: &snapshot::Target) {
     let mut unwanted = Vec::new();
-    if let snapshot::Target::Release(release) = target {
-        if let Some(Affinity::Cookie { name, .. }) = &release.affinity {
-            unwanted.push(name.as_str());
-        }
-        for wanted in &release.overrides {
-            match &wanted.key {
-                OverrideKey::Header(name) => drop(headers.remove(name)),
-                OverrideKey::Cookie(name) => unwanted.push(name),
+    match target {
+        snapshot::Target::Release(release) => hide_keys(headers, release, &mut unwanted),
+        // Those of all: a client does not know who serves it.
+        snapshot::Target::Split(split) => {
+            for branch in &split.branches {
+                if let snapshot::Target::Release(release) = &branch.target {
+                    hide_keys(headers, release, &mut unwanted);
+                }
             }
         }
+        snapshot::Target::Backend(_) | snapshot::Target::Redirect(_) => {}
     }
     if seen.cookie {
         cookies::join_without(headers, &unwanted);
+    }
+}
+
+/// Takes out the testers' fields of `release`, and names the cookies that must go.
+fn hide_keys<'a>(headers: &mut HeaderMap, release: &'a Release, unwanted: &mut Vec<&'a str>) {
+    if let Some(Affinity::Cookie { name, .. }) = &release.affinity {
+        unwanted.push(name.as_str());
+    }
+    for wanted in &release.overrides {
+        match &wanted.key {
+            OverrideKey::Header(name) => drop(headers.remove(name)),
+            OverrideKey::Cookie(name) => unwanted.push(name),
+        }
     }
 }
 

@@ -79,7 +79,7 @@ async fn serve(exchange: &Rc<Exchange>, (head, seen): (Parts, Seen), upload: &Rc
     let origin = route.cors.as_ref().and_then(|cors| cors.allowed_origin(&head.headers)).cloned();
     let outgoing = Outgoing::new(exchange, (route, slot), (head, seen), &target, &client)?;
     let mirrored = Mirrored::draw(exchange, route, &outgoing);
-    let mut copy = choice.take_copy().map(|drawn| drawn.copy(exchange, route, &outgoing));
+    let mut copy = choice.take_copy().map(|drawn| drawn.copy(exchange, (route, slot), &outgoing));
     if !mirrored.is_empty() || copy.is_some() || choice.is_copyable() || route.retry.attempts() > 1 {
         upload.keep();
     }

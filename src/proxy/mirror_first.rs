@@ -61,12 +61,17 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    /// The copy, with the head that stable gets.
-    pub(super) fn copy(self, exchange: &Exchange, route: &Arc<Route>, outgoing: &Outgoing) -> Box<Copy> {
+    /// The copy, with the head that stable gets, which has `slot` of the route's target.
+    pub(super) fn copy(
+        self,
+        exchange: &Exchange,
+        (route, slot): (&Arc<Route>, usize),
+        outgoing: &Outgoing,
+    ) -> Box<Copy> {
         let mut head = outgoing.head().clone();
         head.headers.insert(X_WEIR_MIRROR, HeaderValue::from_static("true"));
-        let (worker, route) = (exchange.connection.worker.clone(), route.clone());
-        Box::new(Copy { drawn: self, worker, route, head, semantics: outgoing.semantics })
+        let (worker, route, counted) = (exchange.connection.worker.clone(), route.clone(), route.evidence(slot));
+        Box::new(Copy { drawn: self, worker, route, counted, head, semantics: outgoing.semantics })
     }
 }
 
@@ -75,6 +80,8 @@ pub(super) struct Copy {
     drawn: Drawn,
     worker: Rc<Worker>,
     route: Arc<Route>,
+    /// Where the release counts its route, see [`Route::evidence`].
+    counted: Option<usize>,
     head: Parts,
     semantics: Semantics,
 }
@@ -93,7 +100,7 @@ impl Copy {
         let (release, began) = (&self.drawn.release, clock::uptime());
         let (worker, client) = (self.worker.index, self.drawn.client);
         let side = (Side::Canary, Exchanged::Copy);
-        let mut evidence = Evidence::new(release.clone(), self.route.evidence, side, worker, client, began);
+        let mut evidence = Evidence::new(release.clone(), self.counted, side, worker, client, began);
         let horizon = release.bounds.horizon();
         let limit = self.route.timeout.into_iter().chain(self.route.attempt_timeout).min();
         let time = limit.map_or(horizon, |limit| limit.min(horizon));

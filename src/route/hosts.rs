@@ -23,9 +23,9 @@ fn rank(pattern: &HostPattern, host: Option<&str>) -> Option<usize> {
     match pattern {
         HostPattern::Any => Some(0),
         HostPattern::Exact(exact) => (host? == &**exact).then_some(usize::MAX),
-        HostPattern::Wildcard(suffix) => {
-            let before = host?.strip_suffix(&**suffix)?;
-            (before.len() > 1 && before.ends_with('.')).then_some(suffix.len())
+        HostPattern::Wildcard(suffix, labels) => {
+            let before = host?.strip_suffix(&**suffix)?.strip_suffix('.')?;
+            (!before.is_empty() && labels.fit(before)).then_some(suffix.len())
         }
     }
 }

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
-use super::pattern::{HostPattern, MAX_HOST, Matcher, PathKind};
+use super::pattern::{HostPattern, Labels, MAX_HOST, Matcher, PathKind};
 
 /// Which rules to try for a host and a path, in what order. Rules are known by their place in the file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     exact: HashMap<Box<str>, Paths>,
-    /// By what follows `*.`.
+    /// By what follows `*.` and stands for one label.
+    one_label: HashMap<Box<str>, Paths>,
+    /// By what follows `*.` and stands for any number of labels.
     wildcard: HashMap<Box<str>, Paths>,
     any: Paths,
 }
@@ -22,7 +24,7 @@ struct Paths {
     regexes: Vec<usize>,
     /// Without a trailing slash, and but for `/`.
     prefixes: HashMap<Box<str>, Vec<usize>>,
-    /// Of the prefix `/`, which every path has.
+    /// Of the prefix `/`, which every path has; before them methods of gRPC.
     roots: Vec<usize>,
     /// Bytes of the longest prefix.
     longest: usize,
@@ -80,7 +82,8 @@ impl Index {
         for (place, (listeners, matcher)) in ranked {
             let paths = match &matcher.host {
                 HostPattern::Exact(host) => index.exact.entry(host.clone()).or_default(),
-                HostPattern::Wildcard(suffix) => index.wildcard.entry(suffix.clone()).or_default(),
+                HostPattern::Wildcard(suffix, Labels::One) => index.one_label.entry(suffix.clone()).or_default(),
+                HostPattern::Wildcard(suffix, Labels::Any) => index.wildcard.entry(suffix.clone()).or_default(),
                 HostPattern::Any => &mut index.any,
             };
             paths.add(place, listeners, matcher);
@@ -103,9 +106,11 @@ impl Index {
     /// The tables that hold rules for a normalised host, the most specific first.
     fn tables<'a>(&'a self, host: Option<&'a str>) -> impl Iterator<Item = &'a Paths> {
         let exact = host.and_then(|host| self.exact.get(host));
+        let one_label = host.filter(|_| !self.one_label.is_empty()).and_then(|host| suffixes(host).next());
+        let one_label = one_label.and_then(|suffix| self.one_label.get(suffix));
         let suffixes = host.filter(|_| !self.wildcard.is_empty()).into_iter().flat_map(suffixes);
         let wildcards = suffixes.filter_map(|suffix| self.wildcard.get(suffix));
-        exact.into_iter().chain(wildcards).chain([&self.any])
+        exact.into_iter().chain(one_label).chain(wildcards).chain([&self.any])
     }
 }
 
@@ -117,6 +122,7 @@ impl Paths {
         match &matcher.path.0 {
             PathKind::Exact(path) => self.exact.entry(path.clone()).or_default().push(place),
             PathKind::Regex(_) => self.regexes.push(place),
+            PathKind::GrpcMethod(_) => self.roots.push(place),
             PathKind::Prefix(prefix) if prefix.is_empty() => self.roots.push(place),
             PathKind::Prefix(prefix) => {
                 self.longest = self.longest.max(prefix.len());
@@ -147,7 +153,7 @@ impl Paths {
 /// longest comes first.
 fn rank(matcher: &Matcher) -> impl Ord + use<> {
     let regex = match &matcher.path.0 {
-        PathKind::Regex(regex) => regex.as_str().len(),
+        PathKind::Regex(regex) | PathKind::GrpcMethod(regex) => regex.as_str().len(),
         PathKind::Exact(_) | PathKind::Prefix(_) => 0,
     };
     (Reverse(regex), matcher.method.is_none(), Reverse(matcher.headers.len()), Reverse(matcher.query.len()))

@@ -1,8 +1,9 @@
 //! Which rule matches a request: host, path, method, headers, query, in the precedence of the Gateway API. Pure.
 //!
 //! Of all rules that a request matches, the one wins that is first by
-//! 1. host: exact, then the wildcard with the longest suffix, then any host;
-//! 2. path: exact, then regular expression with the longest text, then prefix with the most characters;
+//! 1. host: exact, then the wildcard with the longest suffix (of two for the same, that for one label), then any host;
+//! 2. path: exact, then regular expression with the longest text, then prefix with the most characters; the method of a
+//!    gRPC call goes before the prefix `/` and behind all others, which may be its service;
 //! 3. a method over no method;
 //! 4. the most header matches;
 //! 5. the most query parameter matches;
@@ -30,7 +31,7 @@ use self::index::{Index, Listeners};
 
 pub use hosts::most_specific;
 pub use path::{PathError, normalise_path};
-pub use pattern::{HostPattern, Matcher, PathPattern, PatternError, ValuePattern};
+pub use pattern::{HostPattern, Labels, Matcher, PathPattern, PatternError, ValuePattern};
 
 /// A rule: what requests must look like, and what it leads to.
 #[derive(Clone, Debug)]

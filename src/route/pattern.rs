@@ -40,8 +40,24 @@ pub enum HostPattern {
     Any,
     /// This one.
     Exact(Box<str>),
-    /// All that end with a dot and this: one or more labels more.
-    Wildcard(Box<str>),
+    /// All that end with a dot and this: so many labels more.
+    Wildcard(Box<str>, Labels),
+}
+
+/// How many labels the `*` of a host stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Labels {
+    /// Exactly one, as in an Ingress.
+    One,
+    /// One or more, as in the Gateway API.
+    Any,
+}
+
+impl Labels {
+    /// Whether `labels`, which have been found in place of the `*`, are so many.
+    pub(super) fn fit(self, labels: &str) -> bool {
+        self == Self::Any || !labels.contains('.')
+    }
 }
 
 impl HostPattern {
@@ -54,11 +70,19 @@ impl HostPattern {
         let host = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
         let wrong = || PatternError::Host(text.to_owned());
         if let Some(suffix) = host.strip_prefix("*.") {
-            return if is_name(suffix) { Ok(Self::Wildcard(suffix.into())) } else { Err(wrong()) };
+            return if is_name(suffix) { Ok(Self::Wildcard(suffix.into(), Labels::Any)) } else { Err(wrong()) };
         }
         let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let is_address = address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
         if is_address || is_name(&host) { Ok(Self::Exact(host.into())) } else { Err(wrong()) }
+    }
+
+    /// The same, but that a `*` stands for exactly one label.
+    pub fn single_label(self) -> Self {
+        match self {
+            Self::Wildcard(suffix, _) => Self::Wildcard(suffix, Labels::One),
+            other => other,
+        }
     }
 }
 
@@ -79,6 +103,8 @@ pub(super) enum PathKind {
     /// Without a trailing slash.
     Prefix(Box<str>),
     Regex(Regex),
+    /// The second of two segments.
+    GrpcMethod(Regex),
 }
 
 impl PathPattern {
@@ -100,11 +126,17 @@ impl PathPattern {
         Ok(Self(PathKind::Regex(whole(regex)?)))
     }
 
+    /// Paths of two segments, the second of which matches `regex` as a whole: a method of gRPC, whatever its service. Goes
+    /// behind all prefixes but `/`.
+    pub fn grpc_method(regex: &str) -> Result<Self, PatternError> {
+        Ok(Self(PathKind::GrpcMethod(whole(regex)?)))
+    }
+
     /// For a prefix, its bytes without a trailing slash: 0 for `/`. `None` for the other kinds.
     pub fn prefix_len(&self) -> Option<usize> {
         match &self.0 {
             PathKind::Prefix(prefix) => Some(prefix.len()),
-            PathKind::Exact(_) | PathKind::Regex(_) => None,
+            PathKind::Exact(_) | PathKind::Regex(_) | PathKind::GrpcMethod(_) => None,
         }
     }
 
@@ -117,6 +149,7 @@ impl PathPattern {
     pub(super) fn fits_regex(&self, path: &str) -> bool {
         match &self.0 {
             PathKind::Regex(regex) => regex.is_match(path),
+            PathKind::GrpcMethod(regex) => method_of(path).is_some_and(|method| regex.is_match(method)),
             PathKind::Exact(_) | PathKind::Prefix(_) => true,
         }
     }
@@ -175,6 +208,12 @@ pub enum PatternError {
         /// Why, in one line.
         reason: String,
     },
+}
+
+/// The method of a gRPC call: the second of two segments.
+fn method_of(path: &str) -> Option<&str> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    (!service.is_empty() && !method.contains('/')).then_some(method)
 }
 
 /// A path of the configuration in its normal form.

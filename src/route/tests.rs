@@ -4,15 +4,21 @@ use proptest::prelude::*;
 use super::pattern::PathKind;
 use super::*;
 
-/// A rule in few words: `HOST PATH` with `=` before an exact path and `~` before a regular expression.
+/// A rule in few words: `HOST PATH` with `=` before an exact path, `~` before a regular expression and `()` before the method
+/// of a gRPC call; `1.` instead of `*.` stands for one label.
 fn matcher(text: &str) -> Matcher {
     let (host, path) = text.split_once(' ').unwrap();
     let path = match path.as_bytes()[0] {
         b'=' => PathPattern::exact(&path[1..]),
         b'~' => PathPattern::regex(&path[1..]),
+        b'(' => PathPattern::grpc_method(&path[2..]),
         _ => PathPattern::prefix(path),
     };
-    Matcher { host: HostPattern::parse(host).unwrap(), path: path.unwrap(), ..Matcher::default() }
+    let host = match host.strip_prefix("1.") {
+        Some(suffix) => HostPattern::parse(&format!("*.{suffix}")).unwrap().single_label(),
+        None => HostPattern::parse(host).unwrap(),
+    };
+    Matcher { host, path: path.unwrap(), ..Matcher::default() }
 }
 
 fn rule(text: &str) -> Rule<String> {
@@ -41,6 +47,25 @@ fn an_exact_host_goes_before_wildcards_and_these_before_any() {
     assert_eq!(found(&router, "example.com", "/"), "*.com /");
     assert_eq!(found(&router, "example.org", "/"), "* /");
     assert_eq!(found(&router, "com", "/"), "* /", "a wildcard stands for one label or more");
+}
+
+#[test]
+fn a_wildcard_for_one_label_takes_no_more_and_goes_before_one_for_more() {
+    let router = router(&["*.example.com /", "1.example.com /", "1.com /"]);
+    assert_eq!(found(&router, "Shop.example.com:80", "/"), "1.example.com /");
+    assert_eq!(found(&router, "a.b.example.com", "/"), "*.example.com /");
+    assert_eq!(found(&router, "example.com", "/"), "1.com /");
+    assert_eq!(found(&router, "a.b.com", "/"), "");
+}
+
+#[test]
+fn a_method_of_grpc_goes_behind_every_service_and_before_everything() {
+    let router = router(&["* /", "* ()A.*", "* ()AddItem", "* /shop.Cart"]);
+    assert_eq!(found(&router, "h", "/shop.Cart/AddItem"), "* /shop.Cart");
+    assert_eq!(found(&router, "h", "/other/AddItem"), "* ()AddItem");
+    assert_eq!(found(&router, "h", "/other/All"), "* ()A.*");
+    assert_eq!(found(&router, "h", "/other/AddItem/more"), "* /");
+    assert!(PathPattern::grpc_method("a)|(b").is_err());
 }
 
 #[test]
@@ -260,14 +285,16 @@ fn a_path_of_slashes_is_found_as_fast_as_any() {
 /// How specific a rule is for a request that it matches, said as plainly as possible: the largest wins.
 fn specificity(matcher: &Matcher, order: usize) -> impl Ord + use<> {
     let host = match &matcher.host {
-        HostPattern::Exact(_) => usize::MAX,
-        HostPattern::Wildcard(suffix) => suffix.len(),
-        HostPattern::Any => 0,
+        HostPattern::Exact(_) => (usize::MAX, false),
+        HostPattern::Wildcard(suffix, labels) => (suffix.len(), *labels == Labels::One),
+        HostPattern::Any => (0, false),
     };
     let path = match &matcher.path.0 {
         PathKind::Exact(path) => (3, path.len()),
         PathKind::Regex(regex) => (2, regex.as_str().len()),
+        PathKind::Prefix(prefix) if prefix.is_empty() => (0, 0),
         PathKind::Prefix(prefix) => (1, prefix.len()),
+        PathKind::GrpcMethod(regex) => (0, regex.as_str().len()),
     };
     (host, path, matcher.method.is_some(), matcher.headers.len(), matcher.query.len(), std::cmp::Reverse(order))
 }
@@ -277,20 +304,40 @@ fn fits_host_and_path(matcher: &Matcher, host: &str, path: &str) -> bool {
     let host_fits = match &matcher.host {
         HostPattern::Any => true,
         HostPattern::Exact(exact) => **exact == *host,
-        HostPattern::Wildcard(suffix) => host.len() > suffix.len() + 1 && host.ends_with(&format!(".{suffix}")),
+        HostPattern::Wildcard(suffix, labels) => {
+            let dots = |text: &str| text.matches('.').count();
+            let more = dots(host).saturating_sub(dots(suffix));
+            host.ends_with(&format!(".{suffix}")) && (more == 1 || *labels == Labels::Any)
+        }
     };
     host_fits
         && match &matcher.path.0 {
             PathKind::Exact(exact) => **exact == *path,
             PathKind::Regex(regex) => regex.is_match(path),
+            PathKind::GrpcMethod(regex) => {
+                let segments: Vec<&str> = path.split('/').collect();
+                matches!(segments[..], ["", service, method] if !service.is_empty() && regex.is_match(method))
+            }
             PathKind::Prefix(prefix) => format!("{path}/").starts_with(&format!("{prefix}/")),
         }
 }
 
 fn any_matcher() -> impl Strategy<Value = Matcher> {
-    let host = prop::sample::select(vec!["*", "a.com", "b.a.com", "*.a.com", "*.com", "*.b.a.com"]);
-    let path =
-        prop::sample::select(vec!["/", "/x", "/x/y", "/x/y/z", "=/x", "=/x/y", "=/", "~/x.*", "~/.*y", "~/x/[a-z]+"]);
+    let host = prop::sample::select(vec!["*", "a.com", "b.a.com", "*.a.com", "1.a.com", "*.com", "1.com", "*.b.a.com"]);
+    let path = prop::sample::select(vec![
+        "/",
+        "/x",
+        "/x/y",
+        "/x/y/z",
+        "=/x",
+        "=/x/y",
+        "=/",
+        "~/x.*",
+        "~/.*y",
+        "~/x/[a-z]+",
+        "()y",
+        "()[a-z]",
+    ]);
     let parts = (host, path, prop::option::of(prop::bool::ANY), 0..3usize, 0..3usize);
     parts.prop_map(|(host, path, post, headers, query)| Matcher {
         method: post.map(|post| if post { Method::POST } else { Method::GET }),

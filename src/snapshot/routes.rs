@@ -37,8 +37,8 @@ pub struct Route {
     pub attempt_timeout: Option<Duration>,
     /// When an attempt is repeated.
     pub retry: RetryPolicy,
-    /// Its place in [`super::Release::routes`].
-    pub evidence: Option<usize>,
+    /// Its place in [`super::Release::routes`], by slot of the target: see [`Route::evidence`]. Empty where it has none.
+    pub evidence: Box<[Option<usize>]>,
     /// Counters, by listener index and then by slot: see [`Route::traffic`].
     pub traffic: Vec<Box<[Arc<Traffic>]>>,
 }
@@ -47,6 +47,11 @@ impl Route {
     /// The counters of what came by listener `listener` and went to `slot` of the target; `None` for weir's own answers.
     pub fn traffic(&self, listener: usize, slot: Option<usize>) -> Option<&Arc<Traffic>> {
         self.traffic.get(listener)?.get(slot.map_or(0, |slot| slot + 1))
+    }
+
+    /// Its place in [`super::Release::routes`] of the release that `slot` of the target is a side of.
+    pub fn evidence(&self, slot: usize) -> Option<usize> {
+        self.evidence.get(slot).copied().flatten()
     }
 
     /// What changes for `slot` of the target alone.
@@ -63,25 +68,58 @@ impl Route {
 pub enum Target {
     /// To one backend.
     Backend(Arc<Backend>),
-    /// To one of several by weight.
+    /// To one of several by weight, backends or releases.
     Split(Arc<Split>),
-    /// To stable (slot 0) or canary (slot 1).
+    /// To stable (the first slot) or canary (the second one).
     Release(Arc<Release>),
     /// Back to the client.
     Redirect(Redirect),
 }
 
-/// Several backends by weight.
+impl Target {
+    /// The backends; the index is the slot.
+    pub fn backends(&self) -> Vec<&Arc<Backend>> {
+        match self {
+            Self::Backend(backend) => vec![backend],
+            Self::Split(split) => split.branches.iter().flat_map(|branch| branch.target.backends()).collect(),
+            Self::Release(release) => vec![&release.stable, &release.canary],
+            Self::Redirect(_) => Vec::new(),
+        }
+    }
+
+    /// The release that `slot` is a side of, and the slot of its stable.
+    pub fn release(&self, slot: usize) -> Option<(&Arc<Release>, usize)> {
+        match self {
+            Self::Release(release) => Some((release, 0)),
+            Self::Split(split) => {
+                let branch = split.branches.iter().rfind(|branch| branch.slot <= slot)?;
+                branch.target.release(0).map(|(release, _)| (release, branch.slot))
+            }
+            Self::Backend(_) | Self::Redirect(_) => None,
+        }
+    }
+}
+
+/// Several backends and releases by weight.
 #[derive(Debug)]
 pub struct Split {
     /// The weights; `None` when nobody has any.
     pub weights: Option<WeightedSplit>,
-    /// The backends, in the same order; the index is the slot.
-    pub backends: Vec<Arc<Backend>>,
-    /// What changes on the way to each of them and back, in the same order.
+    /// Who has them, in the same order.
+    pub branches: Vec<Branch>,
+    /// What changes on the way to each slot and back.
     pub edits: Vec<BackendEdits>,
     /// Each worker's place.
     pub phase: PerWorker<SplitPhase>,
+}
+
+/// One of those that share a split.
+#[derive(Debug)]
+pub struct Branch {
+    /// The slot of its first backend.
+    pub slot: usize,
+    /// A backend, or a release: its own exact share of what the split gives it goes to the canary.
+    pub target: Target,
 }
 
 /// A redirect; `None` keeps what the request has.

@@ -14,12 +14,14 @@
 mod cluster;
 mod conformance;
 mod harness;
+mod manifests;
 mod pods;
 mod readme;
 mod releases;
 mod resilience;
 mod rollouts;
 mod situations;
+mod token;
 mod weir;
 mod workloads;
 
@@ -89,6 +91,8 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             an_image_that_does_not_exist_is_told_and_aborted_at_its_deadline,
             scaling_in_mid_canary_is_the_native_one,
             a_release_that_is_deleted_leaves_the_deployment_as_it_was_found,
+            what_a_route_among_several_services_sends_to_the_release_is_shared_with_the_canary,
+            explain_tells_what_fails_while_the_rollout_is_open,
             a_leader_that_is_killed_is_followed_by_another_which_knows_everything,
         ]
     ));
@@ -127,6 +131,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             a_grant_that_is_revoked_ends_what_it_allowed,
         ]
     ));
+    all.extend(trials!(cluster, token, [the_control_surface_takes_the_token_of_a_secret_that_comes_and_changes_later]));
     let conformance = trials!(cluster, conformance, [the_gateway_api_is_implemented_as_its_own_suite_wants_it]);
     all.extend(conformance.into_iter().map(|trial| {
         if wants_conformance() { trial } else { ignored(trial, "run when it is named: it takes minutes") }

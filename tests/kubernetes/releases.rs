@@ -10,6 +10,8 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::harness::{Namespace, Reply, Result, demo_app, eventually, get};
+use crate::manifests::{gateway, route, weighed};
+use crate::situations::versions;
 use crate::weir;
 
 /// A workload `shop` of four pods behind a Gateway of a weir of its own, and people who visit it.
@@ -76,19 +78,21 @@ impl Drop for Visitors {
 
 impl Shop {
     pub async fn open(ns: Namespace, more: &str) -> Result<Self> {
-        Self::with(ns, &RELEASE.replace("EXTRA", more)).await
+        Self::with(ns, &format!("{}  {more}\n", weighed("shop"))).await
     }
 
     /// A release that is in the middle for as long as a trial takes.
     pub async fn held(ns: Namespace) -> Result<Self> {
-        Self::with(ns, &RELEASE.replace("EXTRA", "").replace("minimumTime: 3s", "minimumTime: 1h")).await
+        Self::with(ns, &weighed("shop").replace("minimumTime: 3s", "minimumTime: 1h")).await
     }
 
     pub async fn with(ns: Namespace, release: &str) -> Result<Self> {
         let crds = ns.run("weir", &["crds"], "").await?;
         ns.run("kubectl", &["apply", "--server-side", "-f", "-"], &crds).await?;
         ns.apply(&demo_app("shop", "v1", 4).replace("replicas: 4", "replicas: 4\n  minReadySeconds: 1")).await?;
-        ns.apply(&GATEWAY.replace("CLASS", &weir::class(&ns))).await?;
+        ns.apply(&gateway(&ns)).await?;
+        // Whatever the host.
+        ns.apply(&route("shop").replace("  hostnames: [shop.test]\n", "")).await?;
         ns.apply(release).await?;
         weir::install(&ns, 2).await?;
         ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
@@ -224,6 +228,46 @@ pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns:
     shop.nobody_was_turned_away()
 }
 
+pub async fn what_a_route_among_several_services_sends_to_the_release_is_shared_with_the_canary(
+    ns: Namespace,
+) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.ns.apply(&demo_app("other", "v3", 1)).await?;
+    shop.ns.kubectl("rollout status deployment/other --timeout=60s").await?;
+    let split = r#"{"spec":{"rules":[{"backendRefs":[{"name":"shop","port":80,"weight":70},{"name":"other","port":80,"weight":30}]}]}}"#;
+    shop.ns.run("kubectl", &["patch", "httproute", "shop", "--type=merge", "-p", split], "").await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir set-weight shop 20%").await?;
+    shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    shop.becomes("{.status.canary.requests}", |requests| requests.parse().unwrap_or(0) > 20).await?;
+    shop.nobody_was_turned_away()?;
+    let Shop { ns, visitors } = shop;
+    drop(visitors);
+    let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    eventually("each has its exact share", async || {
+        let seen = versions(address, 1_000, 4).await?;
+        let of = |version: &str| seen.get(version).copied().unwrap_or_default();
+        // Each thread of each replica shares by itself, to less than one request.
+        Ok(of("v3").abs_diff(300) <= 8 && of("v2").abs_diff(140) <= 8 && of("v1") + of("v2") + of("v3") == 1_000)
+    })
+    .await
+}
+
+pub async fn explain_tells_what_fails_while_the_rollout_is_open(ns: Namespace) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"4%"}"#).await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir set-weight shop 50%").await?;
+    eventually("explain tells by what requests failed, and which", async || {
+        let told = shop.ns.kubectl("weir explain shop").await?;
+        Ok(told.contains("What failed") && told.contains("status 500") && told.contains("by the x-request-id"))
+    })
+    .await?;
+    ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.phase}").await? == "Paused", "it is open");
+    shop.nobody_was_turned_away()
+}
+
 pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everything(ns: Namespace) -> Result {
     let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
@@ -248,37 +292,3 @@ const VISITORS: usize = 12;
 
 /// The fields as [`Shop::open`] writes them.
 const FOUND: &str = "1 600 1";
-
-const RELEASE: &str = r#"
-apiVersion: weir.dev/v1alpha1
-kind: CanaryRelease
-metadata: {name: shop}
-spec:
-  targetRef: {kind: Deployment, name: shop}
-  steps: [{weight: 20%}, {weight: 50%}]
-  analysis:
-    minimumTime: 3s
-    warmUp: 1s
-    errorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 30%}
-    routeErrorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 40%}
-    latency: {enabled: false}
-  EXTRA
-"#;
-
-const GATEWAY: &str = r#"
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: shop}
-spec:
-  gatewayClassName: CLASS
-  listeners:
-    - {name: http, port: 80, protocol: HTTP}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: shop}
-spec:
-  parentRefs: [{name: shop}]
-  rules:
-    - backendRefs: [{name: shop, port: 80}]
-"#;

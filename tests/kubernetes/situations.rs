@@ -194,7 +194,7 @@ pub fn example_text(file: &str) -> String {
 }
 
 /// The versions that answer `count` requests, sent on so many connections.
-async fn versions(address: Ipv4Addr, count: u32, connections: u32) -> Result<BTreeMap<String, u32>> {
+pub async fn versions(address: Ipv4Addr, count: u32, connections: u32) -> Result<BTreeMap<String, u32>> {
     versions_of((address, 80), "shop.test", count, connections).await
 }
 

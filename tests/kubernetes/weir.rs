@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use crate::harness::{Namespace, Result, get_with};
+use crate::harness::{Namespace, Reply, Result, get_with};
 
 /// Installs it with so many replicas; its GatewayClass is [`class`].
 pub async fn install(ns: &Namespace, replicas: u32) -> Result {
@@ -48,7 +48,7 @@ pub async fn install_as(ns: &Namespace, replicas: u32, class: &Class, variables:
     deployment["spec"]["replicas"] = replicas.into();
     let container = &mut deployment["spec"]["template"]["spec"]["containers"][0];
     container["env"].as_array_mut().context("it has variables")?.extend(variables.iter().cloned());
-    // First: weir reads its token once.
+    // First, so that it holds from the beginning.
     let token = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "weir-admin" }, "stringData": { "token": TOKEN },
     });
@@ -134,9 +134,18 @@ impl Pod {
         Ok(self.ask("/metrics").await?.lines().any(|line| line == "weir_leader 1"))
     }
 
+    /// The status that this token gets at the control surface.
+    pub async fn answers(&self, token: &str) -> Result<u16> {
+        Ok(self.ask_with("/metrics", token).await?.status)
+    }
+
+    async fn ask_with(&self, path: &str, token: &str) -> Result<Reply> {
+        let (host, bearer) = (format!("{}:9180", self.address), format!("Bearer {token}"));
+        get_with(self.address, 9180, path, &[("host", &host), ("authorization", &bearer)]).await
+    }
+
     async fn ask(&self, path: &str) -> Result<String> {
-        let (host, bearer) = (format!("{}:9180", self.address), format!("Bearer {TOKEN}"));
-        let reply = get_with(self.address, 9180, path, &[("host", &host), ("authorization", &bearer)]).await?;
+        let reply = self.ask_with(path, TOKEN).await?;
         ensure!(reply.status == 200, "{path} of {}: {} {}", self.name, reply.status, reply.text);
         Ok(reply.text)
     }

@@ -1,8 +1,12 @@
-//! Routes with several backends: shares that lead nowhere, and changes for one backend alone.
+//! Routes with several backends: shares that lead nowhere, changes for one backend alone, and releases among them.
 
-use super::backend::{Backend, ok};
+use std::collections::HashMap;
+
+use weir::types::Side;
+
+use super::backend::{Backend, ok, status};
 use super::gateway::{Gateway, eventually};
-use super::wire::{Wire, get_with};
+use super::wire::{Wire, get, get_with};
 
 /// How often each status comes in `count` requests on one connection.
 fn statuses(gateway: &Gateway, count: usize) -> Vec<u16> {
@@ -83,4 +87,83 @@ backends: {{ plain: {{ endpoints: ['{0}'] }}, changed: {{ endpoints: ['{0}'] }} 
     let expected: Vec<_> = [[plain; 5], [changed; 5]].concat();
     let expected: Vec<_> = expected.into_iter().map(|(to, by)| (to.to_owned(), by.to_owned())).collect();
     assert_eq!(seen, expected);
+}
+
+/// 70% to the release `shop`, 30% to another backend.
+fn release_among_others(stable: &str, canary: &str, other: &str, more: &str) -> Gateway {
+    Gateway::start(&format!(
+        "routes: [{{ backends: [{{ release: shop, weight: 70 }}, {{ name: other, weight: 30 }}] }}]
+backends: {{ v1: {{ endpoints: [{stable}] }}, v2: {{ endpoints: [{canary}] }}, other: {{ endpoints: [{other}] }} }}
+releases: {{ shop: {{ stable: v1, canary: v2, {more} }} }}"
+    ))
+}
+
+fn quoted(backend: &Backend) -> String {
+    format!("'{}'", backend.address)
+}
+
+/// What `count` requests with `fields` on one connection are answered.
+fn answers(gateway: &Gateway, count: usize, fields: &str) -> HashMap<String, usize> {
+    let mut wire = Wire::connect(gateway.address());
+    let mut answers = HashMap::new();
+    for _ in 0..count {
+        let reply = wire.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).reply();
+        *answers.entry(reply.text()).or_default() += 1;
+    }
+    answers
+}
+
+#[test]
+fn a_release_in_a_split_shares_exactly_what_it_exactly_gets() {
+    let (stable, canary, other) = (Backend::saying("v1"), Backend::saying("v2"), Backend::saying("other"));
+    let gateway = release_among_others(&quoted(&stable), &quoted(&canary), &quoted(&other), "");
+    gateway.share("10%");
+    let got = answers(&gateway, 500, "");
+    assert!(got["other"].abs_diff(150) <= 1, "{got:?}");
+    assert!(got["v2"].abs_diff(35) <= 1, "{got:?}");
+    let evidence = [Side::Stable, Side::Canary].map(|side| {
+        let count = got[if side == Side::Canary { "v2" } else { "v1" }];
+        gateway.evidence_of(side, count as u64).requests
+    });
+    assert_eq!(evidence.map(|requests| requests as usize), [got["v1"], got["v2"]]);
+}
+
+#[test]
+fn a_canary_in_a_split_is_judged_and_stable_answers_for_it() {
+    let (stable, other) = (Backend::saying("v1"), Backend::saying("other"));
+    let canary = Backend::answering(|_| status("500 Broken", "broken"));
+    let gateway = release_among_others(&quoted(&stable), &quoted(&canary), &quoted(&other), "");
+    gateway.share("100%");
+    let got = answers(&gateway, 100, "");
+    assert_eq!((got.get("broken"), got["v1"]), (None, 100 - got["other"]), "{got:?}");
+    let tally = gateway.evidence_of(Side::Canary, got["v1"] as u64);
+    assert_eq!(tally.errors as usize, got["v1"]);
+}
+
+#[test]
+fn testers_choose_within_the_release_of_a_split_and_nobody_else_sees_their_keys() {
+    let say = |who: &'static str| {
+        move |seen: &super::backend::Seen| match seen.field("x-canary") {
+            Some(key) => ok(&key),
+            None => ok(who),
+        }
+    };
+    let [stable, canary, other] = ["v1", "v2", "other"].map(|who| Backend::answering(say(who)));
+    let overrides = "overrides: [{ to: canary, header: x-canary, value: sixteen-characters }]";
+    let gateway = release_among_others(&quoted(&stable), &quoted(&canary), &quoted(&other), overrides);
+    gateway.share("0%");
+    let got = answers(&gateway, 100, "X-Canary: sixteen-characters\r\n");
+    assert!(got["other"].abs_diff(30) <= 1 && got["v2"] + got["other"] == 100, "{got:?}");
+}
+
+#[test]
+fn what_a_release_without_endpoints_leaves_goes_to_the_others_of_the_split() {
+    let other = Backend::saying("other");
+    let gateway = release_among_others("", "", &quoted(&other), "");
+    assert_eq!(answers(&gateway, 20, ""), HashMap::from([("other".to_owned(), 20)]));
+    let canary = Backend::saying("v2");
+    let gateway = release_among_others("", &quoted(&canary), &quoted(&other), "");
+    let got = answers(&gateway, 100, "");
+    assert!(got["v2"].abs_diff(70) <= 1, "the release's other side comes first: {got:?}");
+    assert_eq!(get(gateway.address(), "/").status, 200);
 }

@@ -11,12 +11,16 @@ use crate::route::{HostPattern, Matcher, PathPattern, PatternError, ValuePattern
 impl Compiler<'_> {
     /// The matcher of `written`; what is wrong in it matches everything, after it has been reported.
     pub(super) fn matcher(&mut self, written: &Match, at: &At<'_>) -> Matcher {
-        let host = written.host.as_deref().map(HostPattern::parse);
+        let host = self.pattern(written.host.as_deref().map(HostPattern::parse), &at.key("host")).unwrap_or_default();
+        if written.single_label && !matches!(host, HostPattern::Wildcard(..)) && !at.lost("host") {
+            self.error(&at.key_itself("singleLabel"), "there is no `*` that could stand for one label")
+                .help("write `host: \"*.example.com\"`, or remove it");
+        }
         let path = written.path.as_ref().map(path_pattern);
         let headers = at.key("headers");
         let query = at.key("query");
         Matcher {
-            host: self.pattern(host, &at.key("host")).unwrap_or_default(),
+            host: if written.single_label { host.single_label() } else { host },
             path: self.pattern(path, &at.key("path")).unwrap_or_default(),
             method: written.method.as_deref().and_then(|method| self.method(method, &at.key("method"))),
             headers: written
@@ -67,6 +71,7 @@ fn path_pattern(path: &PathMatch) -> Result<PathPattern, PatternError> {
         PathMatch::Prefix(prefix) | PathMatch::Kind(PathMatchKind::Prefix(prefix)) => PathPattern::prefix(prefix),
         PathMatch::Kind(PathMatchKind::Exact(path)) => PathPattern::exact(path),
         PathMatch::Kind(PathMatchKind::Regex(regex)) => PathPattern::regex(regex),
+        PathMatch::Kind(PathMatchKind::GrpcMethod(regex)) => PathPattern::grpc_method(regex),
     }
 }
 

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use super::load::Loaded;
 use super::problem::{Problem, Problems, Report};
-use super::schema::File;
+use super::schema::{File, Route};
 use super::tree::At;
 use crate::route::Router;
 use crate::snapshot::{Backend, Leaves, Release, Snapshot};
@@ -147,10 +147,11 @@ impl<'a> Compiler<'a> {
     fn unused(&mut self) {
         let file = self.file();
         let routes = || file.routes.iter();
-        let releases: BTreeSet<&Name> = routes().filter_map(|route| route.release.as_ref()).collect();
+        let releases: BTreeSet<&Name> = routes().flat_map(Route::releases).collect();
         let mut backends: BTreeSet<&Name> = file.releases.values().flat_map(|r| [&r.stable, &r.canary]).collect();
         backends.extend(routes().filter_map(|route| route.backend.as_ref()));
-        backends.extend(routes().flat_map(|route| route.backends.iter().flatten()).map(|weighted| &weighted.name));
+        let split = routes().flat_map(|route| route.backends.iter().flatten());
+        backends.extend(split.filter_map(|branch| branch.name.as_ref()));
         backends.extend(
             routes()
                 .flat_map(|route| route.mirror.iter().chain(route.mirrors.iter().flatten()))

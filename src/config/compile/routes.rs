@@ -11,7 +11,7 @@ use crate::config::schema;
 use crate::config::tree::At;
 use crate::retry::RetryPolicy;
 use crate::route::{Matcher, Rule};
-use crate::snapshot::{BackendEdits, Mirror, Route, Split, Target, Traffic, TrafficKey};
+use crate::snapshot::{BackendEdits, Branch, Mirror, Route, Split, Target, Traffic, TrafficKey};
 use crate::split::WeightedSplit;
 use crate::stats::PerWorker;
 use crate::types::{Name, Weight};
@@ -33,11 +33,12 @@ impl Compiler<'_> {
                 self.error(&at.key("name"), format!("two routes are named `{name}`"))
                     .help(format!("the first is route {first} of the file: give each a name of its own"));
             }
-            let place = route.release.as_ref().map(|release| {
+            let places = route.releases().into_iter().map(|release| {
                 let before = led.entry(release).or_default();
-                std::mem::replace(before, *before + 1)
+                (release, std::mem::replace(before, *before + 1))
             });
-            rules.extend(self.route((route, place), &name, targets, &at));
+            let places = places.collect();
+            rules.extend(self.route((route, places), &name, targets, &at));
         }
         rules
     }
@@ -45,14 +46,14 @@ impl Compiler<'_> {
     /// One rule for each match: a rewrite of the prefix depends on which prefix matched.
     fn route(
         &mut self,
-        (route, place): (&schema::Route, Option<usize>),
+        (route, places): (&schema::Route, BTreeMap<&Name, usize>),
         name: &Name,
         targets: &Targets,
         at: &At<'_>,
     ) -> Vec<Rule<Arc<Route>>> {
         self.one_target(route, at);
         self.listeners_of(route, &at.key("listeners"));
-        let written = Written { route, place, name, targets, served: self.served(route), at };
+        let written = Written { route, places, name, targets, served: self.served(route), at };
         let mut rules = Vec::new();
         for matching in self.matchers(route, at) {
             if let Some(target) = self.compiled(&written, matching.path.prefix_len()) {
@@ -64,7 +65,7 @@ impl Compiler<'_> {
     }
 
     fn compiled(&mut self, written: &Written<'_>, prefix: Option<usize>) -> Option<Route> {
-        let Written { route, place, name, targets, at, .. } = written;
+        let Written { route, name, targets, at, .. } = written;
         let target = self.target(route, prefix, targets, at);
         let filters = at.key("filters");
         let at_rewrite = filters.key("rewrite");
@@ -84,13 +85,7 @@ impl Compiler<'_> {
         // Only now: what is wrong beside a missing target is to be said too.
         let target = target?;
         let traffic = self.traffic(name, &target, &written.served);
-        let evidence = match &target {
-            // A follower has the routes of its leader, of which this is none.
-            Target::Release(release) => {
-                place.filter(|&at| release.routes.get(at).is_some_and(|live| live.name == **name))
-            }
-            _ => None,
-        };
+        let evidence = evidence(written, &target);
         Some(Route {
             name: Name::clone(name),
             target,
@@ -204,31 +199,68 @@ impl Compiler<'_> {
     }
 
     fn split(&mut self, written: &[schema::WeightedBackend], targets: &Targets, at: &At<'_>) -> Option<Target> {
-        let known = &self.loaded.declared.backends;
-        for (index, backend) in written.iter().enumerate() {
-            let at = at.item(index).key("name");
-            self.must_exist(&at, "backend", &backend.name, known);
-            if written[..index].iter().any(|other| other.name == backend.name) {
-                self.warn(&at, format!("the backend `{}` is in this list twice", backend.name))
-                    .help("add the weights up, unless their filters differ");
-            }
-        }
-        let edits = written.iter().enumerate().map(|(index, backend)| {
-            let at = at.item(index).key("filters");
-            BackendEdits {
-                request: self.header_edits(&backend.filters.request_headers, &at.key("requestHeaders")),
-                response: self.header_edits(&backend.filters.response_headers, &at.key("responseHeaders")),
-            }
-        });
-        let edits = edits.collect();
         let weights: Vec<Weight> = written.iter().map(|backend| backend.weight).collect();
         if weights.iter().all(|weight| weight.value() == 0) && !at.lost_any() {
             self.warn(at, "the weights sum up to 0: every request gets 500").help("give one of them a weight above 0");
         }
-        let backends =
-            written.iter().map(|backend| targets.backends.get(&backend.name).cloned()).collect::<Option<_>>()?;
+        let (mut branches, mut edits, mut lost) = (Vec::new(), Vec::new(), false);
+        for (index, one) in written.iter().enumerate() {
+            let at = at.item(index);
+            if written[..index].iter().any(|other| (&other.name, &other.release) == (&one.name, &one.release)) {
+                self.twice(one, &at);
+            }
+            let filters = at.key("filters");
+            let changes = BackendEdits {
+                request: self.header_edits(&one.filters.request_headers, &filters.key("requestHeaders")),
+                response: self.header_edits(&one.filters.response_headers, &filters.key("responseHeaders")),
+            };
+            let Some(target) = self.branch(one, targets, &at) else {
+                lost = true;
+                continue;
+            };
+            let slot = edits.len();
+            edits.resize(slot + target.backends().len(), changes);
+            branches.push(Branch { slot, target });
+        }
         let (weights, phase) = (WeightedSplit::new(&weights), PerWorker::new(self.leaves.workers));
-        Some(Target::Split(Arc::new(Split { weights, backends, edits, phase })))
+        (!lost).then(|| Target::Split(Arc::new(Split { weights, branches, edits, phase })))
+    }
+
+    /// One of a split; `None` when it does not exist, which has been reported by then.
+    fn branch(&mut self, one: &schema::WeightedBackend, targets: &Targets, at: &At<'_>) -> Option<Target> {
+        let declared = &self.loaded.declared;
+        match (&one.name, &one.release) {
+            (Some(name), None) => {
+                self.must_exist(&at.key("name"), "backend", name, &declared.backends);
+                targets.backends.get(name).cloned().map(Target::Backend)
+            }
+            (None, Some(name)) => {
+                self.must_exist(&at.key("release"), "release", name, &declared.releases);
+                targets.releases.get(name).cloned().map(Target::Release)
+            }
+            (Some(_), Some(_)) => {
+                self.error(&at.key_itself("release"), "this share goes to a backend already")
+                    .help("keep one of `name` and `release`");
+                None
+            }
+            (None, None) => {
+                if !at.lost_any() {
+                    self.error(at, "this share goes nowhere")
+                        .help("add the `name` of a backend, or the name of a `release`");
+                }
+                None
+            }
+        }
+    }
+
+    fn twice(&mut self, one: &schema::WeightedBackend, at: &At<'_>) {
+        let (key, what, name) = match (&one.name, &one.release) {
+            (Some(name), _) => ("name", "backend", name),
+            (None, Some(name)) => ("release", "release", name),
+            (None, None) => return,
+        };
+        self.warn(&at.key(key), format!("the {what} `{name}` is in this list twice"))
+            .help("add the weights up, unless their filters differ");
     }
 
     fn mirrors(&mut self, route: &schema::Route, targets: &Targets, at: &At<'_>) -> Box<[Mirror]> {
@@ -269,12 +301,7 @@ impl Compiler<'_> {
 
     /// The counters of a route; none where it is not served.
     fn traffic(&self, name: &Name, target: &Target, served: &[usize]) -> Vec<Box<[Arc<Traffic>]>> {
-        let backends: Vec<&Name> = match target {
-            Target::Backend(backend) => vec![&backend.name],
-            Target::Split(split) => split.backends.iter().map(|backend| &backend.name).collect(),
-            Target::Release(release) => vec![&release.stable.name, &release.canary.name],
-            Target::Redirect(_) => Vec::new(),
-        };
+        let backends: Vec<&Name> = target.backends().into_iter().map(|backend| &backend.name).collect();
         let listeners = self.file().listeners.iter().enumerate().map(|(index, listener)| {
             let key =
                 |backend: String| TrafficKey { listener: listener.name.to_string(), route: name.to_string(), backend };
@@ -321,19 +348,31 @@ fn written_matches<'a>(route: &schema::Route, at: &At<'a>) -> Vec<(At<'a>, schem
 /// A route as it is written, and what it is written among.
 struct Written<'a> {
     route: &'a schema::Route,
-    /// For a release: how many routes of the file before it lead there, too.
-    place: Option<usize>,
+    /// For each release that it leads to: how many routes of the file before it lead there, too.
+    places: BTreeMap<&'a Name, usize>,
     name: &'a Name,
     targets: &'a Targets,
     served: Vec<usize>,
     at: &'a At<'a>,
 }
 
+/// The place of a route among those of each release that its target leads to, by slot.
+fn evidence(written: &Written<'_>, target: &Target) -> Box<[Option<usize>]> {
+    let place = |slot: usize| {
+        let (release, _) = target.release(slot)?;
+        let place = *written.places.get(&release.name)?;
+        // A follower has the routes of its leader, of which this is none.
+        release.routes.get(place).filter(|live| live.name == *written.name).map(|_| place)
+    };
+    let places: Box<[_]> = (0..target.backends().len()).map(place).collect();
+    if places.iter().any(Option::is_some) { places } else { Box::default() }
+}
+
 /// The names of the routes that lead to each release, in the order of the file.
 pub(super) fn by_release(routes: &[schema::Route]) -> HashMap<&Name, Vec<Name>> {
     let mut leading: HashMap<&Name, Vec<Name>> = HashMap::new();
     for (index, route) in routes.iter().enumerate() {
-        if let Some(release) = &route.release {
+        for release in route.releases() {
             leading.entry(release).or_default().push(name_of(index, route));
         }
     }

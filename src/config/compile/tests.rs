@@ -5,7 +5,7 @@ use super::*;
 use crate::analysis::Line;
 use crate::config::{Files, parse, schema};
 use crate::rollout::OnNoEvidence;
-use crate::snapshot::{Affinity, CheckKind, Comparison, OverrideKey, PathRewrite, Target};
+use crate::snapshot::{Affinity, CheckKind, Comparison, OverrideKey, PathRewrite};
 use crate::types::Side;
 
 const BASE: &str = "
@@ -282,7 +282,49 @@ fn a_split_has_its_backends_in_order() {
         .replace("releases:\n  shop: { stable: v1, canary: v2 }\n", "");
     let snapshot = compiled(&text);
     let route = find(&snapshot, 0, "/");
-    let Target::Split(split) = &route.target else { panic!("{:?}", route.target) };
-    let names: Vec<&str> = split.backends.iter().map(|backend| backend.name.as_str()).collect();
+    let names: Vec<&str> = route.target.backends().into_iter().map(|backend| backend.name.as_str()).collect();
     assert_eq!(names, ["v2", "v1"]);
+}
+
+#[test]
+fn a_release_in_a_split_has_two_slots_with_the_changes_of_its_branch() {
+    let split =
+        "backends: [{ name: v1 }, { release: shop, weight: 3, filters: { requestHeaders: { add: { a: b } } } }]";
+    let routes = format!("{split} }}\n  - {{ name: too, match: {{ path: /too }}, release: shop }}");
+    let snapshot = compiled(&BASE.replace("release: shop }", &routes));
+    let route = find(&snapshot, 0, "/");
+    let names: Vec<&str> = route.target.backends().into_iter().map(|backend| backend.name.as_str()).collect();
+    assert_eq!(names, ["v1", "v1", "v2"]);
+    let changes = |slot| route.backend_edits(slot).unwrap().request.add.len();
+    assert_eq!([0, 1, 2].map(changes), [0, 1, 1]);
+    let release = |slot| route.target.release(slot).map(|(release, stable)| (release.name.to_string(), stable));
+    assert_eq!([0, 1, 2].map(release), [None, Some(("shop".to_owned(), 1)), Some(("shop".to_owned(), 1))]);
+    assert_eq!([0, 1, 2].map(|slot| route.evidence(slot)), [None, Some(0), Some(0)]);
+    assert_eq!(find(&snapshot, 0, "/too").evidence(1), Some(1), "both routes count for the release");
+    assert!(route.traffic(0, Some(2)).is_some() && route.traffic(0, Some(3)).is_none());
+}
+
+#[test]
+fn a_share_goes_to_a_backend_or_to_a_release() {
+    let problems = |one: &str| {
+        let text = BASE.replace("release: shop }", &format!("backends: [{{ name: v1 }}, {one}] }}"));
+        let loaded = parse(Path::new("weir.yaml"), text).unwrap();
+        compile(&loaded, &Leaves::new(1), &Resolved::new(), 1).unwrap_err().to_string()
+    };
+    assert!(problems("{ name: v2, release: shop }").contains("this share goes to a backend already"));
+    assert!(problems("{ weight: 2 }").contains("this share goes nowhere"));
+    assert!(problems("{ release: shpo }").contains("there is no release `shpo`"));
+}
+
+#[test]
+fn one_label_needs_a_wildcard() {
+    let with = |host: &str| {
+        let matching = format!("match: {{ host: {host}, singleLabel: true }}, release: shop }}");
+        let text = BASE.replace("release: shop }", &matching);
+        compile(&parse(Path::new("weir.yaml"), text).unwrap(), &Leaves::new(1), &Resolved::new(), 1)
+    };
+    let snapshot = with("\"*.com\"").unwrap().snapshot;
+    assert_eq!(find(&snapshot, 0, "/").name.as_str(), "shop");
+    let problems = with("example.com").unwrap_err().to_string();
+    assert!(problems.contains("6:47: error: there is no `*` that could stand for one label"), "{problems}");
 }

@@ -21,7 +21,7 @@ pub struct Admin {
     /// Default: none.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// A file with the token that calls must carry. Default: one that weir makes at its start in its state directory, mode 0600.
+    /// A file with the token that calls must carry, read for each call: a new one holds at once. Default: one that weir makes at its start in its state directory, mode 0600.
     pub token_file: Option<PathBuf>,
 }
 

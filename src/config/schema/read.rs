@@ -12,7 +12,7 @@ use super::{FullStep, PathMatch, PathMatchKind, Step, ValueMatch, ValueMatchKind
 
 impl<'de> Deserialize<'de> for PathMatch {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let expecting = "a path such as /shop, or one of exact, prefix and regex with a text";
+        let expecting = "a path such as /shop, or one of exact, prefix, regex and grpcMethod with a text";
         let text = |text: &str| Ok(Self::Prefix(text.to_owned()));
         text_or_mapping(deserializer, expecting, text, Self::Kind as fn(PathMatchKind) -> Self)
     }

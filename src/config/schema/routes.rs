@@ -1,6 +1,6 @@
 //! Which requests go where, and what happens to them on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub struct Route {
     pub release: Option<Name>,
     /// Send everything to this backend.
     pub backend: Option<Name>,
-    /// Share among these backends by weight. Without any weight above 0 requests get 500.
+    /// Share among these backends and releases by weight. Without any weight above 0 requests get 500.
     pub backends: Option<Vec<WeightedBackend>>,
     /// Answer with a redirect.
     pub redirect: Option<Redirect>,
@@ -50,6 +50,9 @@ pub struct Route {
 pub struct Match {
     /// The host: `shop.example.com` or `*.example.com` (one or more labels). Default: any.
     pub host: Option<String>,
+    /// The `*` of `host` stands for exactly one label, as in an Ingress. Default: for one or more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_label: bool,
     /// The path. Default: any.
     pub path: Option<PathMatch>,
     /// The method, such as `GET`. Default: any.
@@ -82,6 +85,9 @@ pub enum PathMatchKind {
     Prefix(String),
     /// A regular expression that must match the whole path.
     Regex(String),
+    /// The method of a gRPC call, whatever its service: a regular expression that must match the second of two segments.
+    /// Every rule with a longer prefix than `/` goes before it, as a service does in the Gateway API.
+    GrpcMethod(String),
 }
 
 /// A value: plain text must be equal.
@@ -104,21 +110,39 @@ pub enum ValueMatchKind {
     Regex(String),
 }
 
-/// A backend and its share of a split.
+/// A backend, or a release, and its share of a split. Exactly one of `name` and `release`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WeightedBackend {
     /// The backend.
-    pub name: Name,
+    pub name: Option<Name>,
+    /// The release: what it gets is shared between its stable and its canary. Affinity and overrides choose between these
+    /// two alone, for the requests that the split gives to the release.
+    pub release: Option<Name>,
     /// Its share of the sum of the weights; 0 receives nothing. Default: 1.
     #[serde(default)]
     pub weight: Weight,
-    /// Changes to what goes to this backend alone and comes from it, nearer to it than those of the route.
+    /// Changes to what goes to this backend (or release) alone and comes from it, nearer to it than those of the route.
     #[serde(default)]
     pub filters: BackendFilters,
 }
 
-/// Changes to what goes to one backend of a split, and comes from it.
+impl WeightedBackend {
+    /// This backend with this weight.
+    pub fn new(name: Name, weight: Weight) -> Self {
+        Self { name: Some(name), release: None, weight, filters: BackendFilters::default() }
+    }
+}
+
+impl Route {
+    /// The releases that it leads to, each once.
+    pub fn releases(&self) -> BTreeSet<&Name> {
+        let split = self.backends.iter().flatten().filter_map(|branch| branch.release.as_ref());
+        split.chain(&self.release).collect()
+    }
+}
+
+/// Changes to what goes to one backend or release of a split, and comes from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BackendFilters {

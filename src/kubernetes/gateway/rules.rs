@@ -14,7 +14,7 @@ use crate::config::schema::{
     BackendFilters, HeaderChanges, Match, PathMatch, PathMatchKind, Route, ValueMatch as Value, ValueMatchKind,
     WeightedBackend,
 };
-use crate::types::{Name, Span, Weight};
+use crate::types::{Span, Weight};
 
 /// A rule as it is served, without hosts and listeners.
 #[derive(Clone, Debug)]
@@ -45,7 +45,10 @@ pub fn serve(rule: &HttpRule, from: Referrer<'_>, targets: &mut Targets<'_>) -> 
 
 /// A rule that weir cannot do: its requests get 500.
 pub fn refused(rule: &HttpRule, targets: &mut Targets<'_>) -> Served {
-    let route = Route { backends: Some(vec![weighted(targets.unresolved())]), ..Route::default() };
+    let route = Route {
+        backends: Some(vec![WeightedBackend::new(targets.unresolved(), Weight::default())]),
+        ..Route::default()
+    };
     Served { route, matches: matches(rule), unresolved: Vec::new() }
 }
 
@@ -70,19 +73,15 @@ fn backends(
         });
         let weight = reference.weight.unwrap_or(1);
         let filters = backend_filters(&reference.filters)?;
-        match split.iter_mut().find(|known| known.name == name && known.filters == filters) {
+        match split.iter_mut().find(|known| known.name.as_ref() == Some(&name) && known.filters == filters) {
             Some(known) => known.weight = capped(known.weight.value().saturating_add(weight)),
-            None => split.push(WeightedBackend { name, weight: capped(weight), filters }),
+            None => split.push(WeightedBackend { filters, ..WeightedBackend::new(name, capped(weight)) }),
         }
     }
     if split.is_empty() {
-        split.push(weighted(targets.unresolved()));
+        split.push(WeightedBackend::new(targets.unresolved(), Weight::default()));
     }
     Ok(split)
-}
-
-fn weighted(name: Name) -> WeightedBackend {
-    WeightedBackend { name, weight: Weight::default(), filters: BackendFilters::default() }
 }
 
 fn capped(weight: u32) -> Weight {
@@ -126,6 +125,7 @@ fn timeout(text: Option<&str>) -> Result<Option<Span>, Refused> {
 fn matching(written: &HttpMatch) -> Match {
     Match {
         host: None,
+        single_label: false,
         path: written.path.as_ref().map(path),
         method: written.method.clone(),
         headers: values(&written.headers, |name| name.to_ascii_lowercase()),
@@ -138,6 +138,7 @@ fn path(written: &ValueMatch) -> PathMatch {
     match written.kind.as_deref() {
         Some("Exact") => PathMatch::Kind(PathMatchKind::Exact(value)),
         Some("RegularExpression") => PathMatch::Kind(PathMatchKind::Regex(value)),
+        Some(ANY_SERVICE) => PathMatch::Kind(PathMatchKind::GrpcMethod(value)),
         _ => PathMatch::Prefix(value),
     }
 }
@@ -174,10 +175,10 @@ fn call(written: &GrpcMatch) -> HttpMatch {
             (None, None, _) => ("PathPrefix", "/".to_owned()),
             (Some(service), Some(method), false) => ("Exact", format!("/{service}/{method}")),
             (Some(service), None, false) => ("PathPrefix", format!("/{service}")),
-            (None, Some(method), false) => ("RegularExpression", format!("/[^/]+/{}", regex::escape(&method))),
-            (service, method, true) => {
-                let any = || "[^/]+".to_owned();
-                let (service, method) = (service.unwrap_or_else(any), method.unwrap_or_else(any));
+            (None, Some(method), false) => (ANY_SERVICE, regex::escape(&method)),
+            (None, Some(method), true) => (ANY_SERVICE, method),
+            (Some(service), method, true) => {
+                let method = method.unwrap_or_else(|| "[^/]+".to_owned());
                 ("RegularExpression", format!("/(?:{service})/(?:{method})"))
             }
         };
@@ -185,3 +186,6 @@ fn call(written: &GrpcMatch) -> HttpMatch {
     });
     HttpMatch { path, headers: written.headers.clone(), ..HttpMatch::default() }
 }
+
+/// The kind of a match for a method of any service: a rule that names a service goes before it.
+const ANY_SERVICE: &str = "GrpcMethod";

@@ -248,16 +248,15 @@ fn programmed(accepted: &Wanted, rejected: Option<&Refused>, front: &Front<'_>, 
     if let Some(rejected) = rejected {
         return Wanted::no("Programmed", rejected);
     }
-    let mut asked = front.gateway.spec.addresses.iter().filter_map(|address| address.value.as_ref()).peekable();
     let given = |value: &String| addresses.iter().any(|address| address.value.as_ref() == Some(value));
-    let unreachable = if addresses.is_empty() {
-        Some(Refused::new("AddressNotAssigned", "its Service has no address yet"))
-    } else if asked.peek().is_some() && !asked.any(given) {
-        Some(Refused::new("AddressNotUsable", "its Service was given other addresses than it asks for"))
-    } else {
-        None
-    };
-    Wanted::unless("Programmed", "Programmed", unreachable.as_ref())
+    let asked = front.gateway.spec.addresses.iter().filter_map(|address| address.value.as_ref());
+    let missing = asked.into_iter().find(|value| !given(value)).map(|value| {
+        let message = format!("its Service has not been given {value}: who gives addresses to Services decides that");
+        Refused::new("AddressNotUsable", message)
+    });
+    let unassigned =
+        || addresses.is_empty().then(|| Refused::new("AddressNotAssigned", "its Service has no address yet"));
+    Wanted::unless("Programmed", "Programmed", missing.or_else(unassigned).as_ref())
 }
 
 fn set_conditions(own: &[&Bound<'_>], refused: Option<&Refused>, gateway: &Wanted) -> [Wanted; 2] {

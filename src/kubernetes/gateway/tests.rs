@@ -102,6 +102,24 @@ fn a_gateway_is_served_at_the_port_that_its_service_leads_to() {
 }
 
 #[test]
+fn an_address_that_is_asked_for_is_there_or_not_usable() {
+    let asks = |addresses: &str| GATEWAY.replace("spec:", &format!("spec:\n  addresses: [{addresses}]"));
+    let programmed = |addresses: &str, service: &[&str]| {
+        let gateway = asks(addresses);
+        let plan = plan(&world(&[&[CLASS, gateway.as_str()][..], service].concat()));
+        conditions(&plan, "Gateway", "infra/web")[1].clone()
+    };
+    let one = |address: &str| format!("{{ type: IPAddress, value: {address} }}");
+    assert_eq!(programmed(&one("192.0.2.10"), &[GATEWAY_SERVICE]), "Programmed=True Programmed");
+    let both = format!("{}, {}", one("192.0.2.99"), one("192.0.2.10"));
+    for (addresses, service) in
+        [(one("192.0.2.99"), &[GATEWAY_SERVICE][..]), (both, &[GATEWAY_SERVICE]), (one("192.0.2.99"), &[])]
+    {
+        assert_eq!(programmed(&addresses, service), "Programmed=False AddressNotUsable", "{addresses}");
+    }
+}
+
+#[test]
 fn a_gateway_of_another_class_is_left_alone() {
     let foreign = GATEWAY.replace("gatewayClassName: weir", "gatewayClassName: other");
     let plan = plan(&world(&[CLASS, &foreign, SHOP, ROUTE]));
@@ -255,7 +273,7 @@ spec:
     let config = file(&plan);
     let paths: Vec<_> =
         config["routes"][0]["matches"].as_array().expect("matches").iter().map(|m| m["path"].clone()).collect();
-    assert_eq!(paths, [json!({"exact": "/shop.Cart/Add"}), json!("/shop.Cart"), json!({"regex": "/[^/]+/Ping"})]);
+    assert_eq!(paths, [json!({"exact": "/shop.Cart/Add"}), json!("/shop.Cart"), json!({"grpcMethod": "Ping"})]);
     assert_eq!(conditions(&plan, "GRPCRoute", "shop/calls")[0], "Accepted=True Accepted");
     compiled(&plan).expect("it compiles");
 }

@@ -52,7 +52,11 @@ fn lines(done: &Ingresses) -> Vec<String> {
             PathMatch::Kind(kind) => format!("{kind:?}"),
         };
         let fields: Vec<_> = matching.headers.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
-        let to = route.backends.iter().flatten().map(|one| format!("{}:{}", one.name, one.weight.value()));
+        let to = route
+            .backends
+            .iter()
+            .flatten()
+            .filter_map(|one| Some(format!("{}:{}", one.name.as_ref()?, one.weight.value())));
         let to: Vec<_> = to.chain(route.backend.iter().map(ToString::to_string)).collect();
         format!("{}{path}{} -> {}", matching.host.as_deref().unwrap_or("*"), fields.concat(), to.join(" "))
     };
@@ -264,4 +268,13 @@ fn a_plan_serves_ingresses_and_says_where() {
 fn a_plan_without_ingresses_has_no_listener_for_them() {
     let plan = plan_of("");
     assert!(plan.file().listeners.is_empty() && plan.problems().is_empty());
+}
+
+#[test]
+fn a_wildcard_stands_for_one_label() {
+    let done = translated(&one("web/shop", &[], "'*.example.com'", "/", "shop"));
+    let matching = done.routes[0].matching.as_ref().unwrap();
+    assert_eq!((matching.host.as_deref(), matching.single_label), (Some("*.example.com"), true));
+    let done = translated(&one("web/shop", &[], "shop.example.com", "/", "shop"));
+    assert!(!done.routes[0].matching.as_ref().unwrap().single_label);
 }

@@ -1,5 +1,5 @@
 //! Releases into the configuration: a route that names a Service with a `CanaryRelease` gets the release as its target,
-//! without being edited. Pure.
+//! without being edited; one that shares its requests among several Services, in the Service's place with its weight. Pure.
 //!
 //! For each such Service and port there is a release of the configuration that follows the one of the `CanaryRelease` (or of
 //! its group), so all of them move together.
@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use self::sides::Sides;
 use super::crd::{CanaryRelease, Override};
 use super::{leader, name_of, part};
-use crate::config::schema::{self, Backend, File, Release, Route, Step};
+use crate::config::schema::{self, Backend, File, Release, Route, Step, WeightedBackend};
 use crate::kubernetes::world::{Key, World};
 use crate::types::Name;
 
@@ -42,15 +42,14 @@ struct Attaching<'a> {
 }
 
 impl Attaching<'_> {
-    /// Every Service that belongs to the release; whether there is one.
+    /// Every Service that belongs to the release; whether a route leads to one.
     fn all(&mut self) -> bool {
         let mut any = false;
         let backends: Vec<(Name, String)> =
             self.file.backends.keys().filter_map(|name| self.service_of(name)).collect();
         for (name, service) in backends {
             let Some(sides) = Sides::of(self.world, self.key, self.release, &service) else { continue };
-            self.one(&name, &sides);
-            any = true;
+            any |= self.one(&name, &sides);
         }
         any
     }
@@ -63,29 +62,45 @@ impl Attaching<'_> {
         whole.then(|| (backend.clone(), service.to_owned()))
     }
 
-    /// The backend `name` of a Service that belongs to the release.
-    fn one(&mut self, name: &Name, sides: &Sides) {
-        let Some(whole) = self.file.backends.get(name).cloned() else { return };
+    /// The backend `name` of a Service that belongs to the release; whether a route leads to it.
+    fn one(&mut self, name: &Name, sides: &Sides) -> bool {
+        let Some(whole) = self.file.backends.get(name).cloned() else { return false };
         let port = name.as_str().rsplit('/').next().and_then(|port| port.parse().ok()).unwrap_or_default();
         let (stable, canary) = sides.split(self.world, &whole, port);
         let keeps_all = !self.judged && stable.endpoints.is_empty();
         if let Some(backend) = self.file.backends.get_mut(name).filter(|_| !keeps_all) {
             backend.endpoints.clone_from(&stable.endpoints);
         }
-        let Some(versions) = sides.versions.as_ref().filter(|_| self.judged) else { return };
+        let routes = self.routes(name, sides);
+        let Some(versions) = sides.versions.as_ref().filter(|_| self.judged && !routes.is_empty()) else {
+            return !routes.is_empty();
+        };
         let (Some(stable_name), Some(canary_name), Some(leading)) =
             (join(name, &versions.0), join(name, &versions.1), name_of(&leader(self.world, self.key)))
         else {
-            return;
+            return false;
         };
         self.lead(&leading, sides, (&stable, &canary));
         self.file.backends.insert(stable_name.clone(), stable);
         self.file.backends.insert(canary_name.clone(), canary);
         let following = Release { follows: Some(leading), ..between(stable_name, canary_name) };
         self.file.releases.insert(name.clone(), following);
-        for route in self.file.routes.iter_mut().filter(|route| sends_all_to(route, name)) {
-            (route.backend, route.backends, route.release) = (None, None, Some(name.clone()));
+        for index in routes {
+            lead_to(&mut self.file.routes[index], name);
         }
+        true
+    }
+
+    /// The places of the routes that send to the backend `name`, and leave it to the release who gets what.
+    fn routes(&self, name: &Name, sides: &Sides) -> Vec<usize> {
+        let canary = sides.other_service(&self.key.namespace);
+        let sends = |route: &Route| {
+            let split = route.backends.iter().flatten().filter_map(|one| one.name.as_ref());
+            split.chain(&route.backend).any(|one| one == name)
+        };
+        let takes = |route: &Route| sends(route) && !shares_by_hand(route, canary.as_deref());
+        let routes = self.file.routes.iter().enumerate();
+        routes.filter(|(_, route)| takes(route)).map(|(index, _)| index).collect()
     }
 
     /// The release that the others follow: no route leads to it.
@@ -162,13 +177,29 @@ fn between(stable: Name, canary: Name) -> Release {
     }
 }
 
-/// Whether all that `route` takes goes to the backend `name`.
-fn sends_all_to(route: &Route, name: &Name) -> bool {
-    let one_of_many = |backends: &Vec<schema::WeightedBackend>| match backends.as_slice() {
-        [one] => one.name == *name && one.weight.value() > 0 && one.filters == Default::default(),
+/// What `route` sends to the backend `name` is the release's of that name to share.
+fn lead_to(route: &mut Route, name: &Name) {
+    let shares = |one: &WeightedBackend| one.name.as_ref() == Some(name);
+    let all = |split: &[WeightedBackend]| match split {
+        [one] => shares(one) && one.weight.value() > 0 && one.filters == Default::default(),
         _ => false,
     };
-    route.backend.as_ref() == Some(name) || route.backends.as_ref().is_some_and(one_of_many)
+    if route.backend.as_ref() == Some(name) || route.backends.as_deref().is_some_and(all) {
+        (route.backend, route.backends, route.release) = (None, None, Some(name.clone()));
+    }
+    for one in route.backends.iter_mut().flatten().filter(|one| shares(one)) {
+        (one.name, one.release) = (None, Some(name.clone()));
+    }
+}
+
+/// Whether `route` gives a share of its own to the Service of the canary, the names of whose backends begin with `canary`:
+/// then it is shared by hand, and left alone.
+fn shares_by_hand(route: &Route, canary: Option<&str>) -> bool {
+    let is_it = |one: &WeightedBackend| {
+        let (name, canary) = (one.name.as_ref()?, canary?);
+        name.as_str().strip_prefix(canary)?.parse::<u16>().ok()
+    };
+    route.backends.iter().flatten().any(|one| one.weight.value() > 0 && is_it(one).is_some())
 }
 
 fn join(name: &Name, version: &str) -> Option<Name> {

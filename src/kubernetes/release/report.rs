@@ -53,6 +53,7 @@ impl Known<'_> {
             stable: seen(|live| &live.stable, before.stable),
             canary: seen(|live| &live.canary, before.canary),
             report: live.filter(|_| open).map(|live| live.report.clone()),
+            failures: live.filter(|_| open).map(|live| live.failures.clone()).unwrap_or_default(),
             revisions: self.plan.and_then(|plan| plan.revisions.clone()).or(before.revisions),
             decisions: self.decisions,
         }
@@ -134,7 +135,8 @@ impl Known<'_> {
             }
         }
         if self.in_question() && self.live.is_none() {
-            return (false, "NoRoute", "no route of this weir sends all its requests to the Service".to_owned());
+            let message = "no route of this weir sends to the Service and leaves it to the release who gets what";
+            return (false, "NoRoute", message.to_owned());
         }
         (true, "Ready", String::new())
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::Report;
 use crate::engine::JournalEntry;
+use crate::failures::Failures;
 use crate::rollout::Phase;
 use crate::types::{Ratio, Span, Timestamp};
 
@@ -46,6 +47,10 @@ pub struct CanaryReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "report")]
     pub report: Option<Report>,
+    /// What failed while a rollout is open, as far as the replica that leads saw it, for `kubectl weir explain`.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    #[schemars(schema_with = "report")]
+    pub failures: Failures,
     /// With `targetRef`: what weir knows of the Deployment's revisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revisions: Option<Revisions>,

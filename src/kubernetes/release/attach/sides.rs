@@ -66,6 +66,14 @@ impl Sides {
         Self { versions, kind }
     }
 
+    /// With what the names of the canary's own backends begin, where it is another Service of `namespace`.
+    pub(super) fn other_service(&self, namespace: &str) -> Option<String> {
+        match &self.kind {
+            Kind::Services { canary, .. } => Some(format!("{namespace}/{canary}/")),
+            Kind::Revisions { .. } => None,
+        }
+    }
+
     /// The endpoints of stable and of the canary, of those of the whole Service at `port`. Where stable has none at all
     /// everything serves: nobody gets a 503 because of a revision.
     pub(super) fn split(&self, world: &World, whole: &Backend, port: u16) -> (Backend, Backend) {

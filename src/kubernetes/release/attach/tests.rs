@@ -69,16 +69,28 @@ fn name(text: &str) -> Name {
 
 /// A route that names the Service `app` alone, and one that names it among others.
 fn file() -> File {
-    let to = |service: &str| -> WeightedBackend { read(json!({ "name": format!("shop/{service}/80") })) };
     let route = |backends: Vec<WeightedBackend>| Route { backends: Some(backends), ..Route::default() };
     let endpoints = (0..4).map(|index| format!("10.0.0.{index}:8080")).collect();
     let backend = Backend { endpoints, ..Backend::default() };
     let other = Backend { endpoints: vec!["10.0.1.1:8080".to_owned()], ..Backend::default() };
     File {
-        routes: vec![route(vec![to("app")]), route(vec![to("app"), to("other")])],
+        routes: vec![route(vec![to("app", 1)]), route(vec![to("app", 7), to("other", 3)])],
         backends: [(name("shop/app/80"), backend), (name("shop/other/80"), other)].into(),
         ..File::default()
     }
+}
+
+fn to(service: &str, weight: u32) -> WeightedBackend {
+    read(json!({ "name": format!("shop/{service}/80"), "weight": weight }))
+}
+
+/// Who gets how much of a split.
+fn shares(route: &Route) -> Vec<String> {
+    let shown = |one: &WeightedBackend| {
+        let release = one.release.as_ref().map(|name| format!("release {name}"));
+        format!("{}: {}", release.or_else(|| one.name.as_ref().map(Name::to_string)).unwrap(), one.weight.value())
+    };
+    route.backends.iter().flatten().map(shown).collect()
 }
 
 fn attached(world: &World) -> File {
@@ -93,12 +105,12 @@ fn ips(file: &File, backend: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_route_that_names_the_service_gets_the_release_and_no_other_route_does() {
+fn a_route_that_names_the_service_gets_the_release_alone_or_in_a_split_of_its_own() {
     let mut world = world();
     world.canary_releases.put(of_deployment(in_question()));
     let file = attached(&world);
     assert_eq!((&file.routes[0].release, &file.routes[0].backends), (&Some(name("shop/app/80")), &None));
-    assert_eq!(file.routes[1].release, None, "a split of its own stays one");
+    assert_eq!(shares(&file.routes[1]), ["release shop/app/80: 7", "shop/other/80: 3"], "the weights stay");
     assert_eq!(ips(&file, "shop/app/80/v1"), ["0", "1", "2"]);
     assert_eq!(ips(&file, "shop/app/80/v2"), ["3"]);
     assert_eq!(ips(&file, "shop/app/80"), ["0", "1", "2"], "elsewhere the canary gets nothing");
@@ -194,6 +206,33 @@ fn two_services_are_two_versions() {
     assert_eq!(ips(&file, "shop/app/80/app").len(), 4);
     assert_eq!(ips(&file, "shop/app/80/next"), ["9"]);
     assert_eq!(file.releases["shop/app"].revision.as_deref(), Some("7"));
+}
+
+#[test]
+fn a_route_that_gives_the_canarys_service_a_share_is_shared_by_hand_and_left_alone() {
+    let mut world = world();
+    let spec = json!({ "stable": { "service": "app" }, "canary": { "service": "next" }, "revision": "7" });
+    world.canary_releases.put(release("app", spec, json!({})));
+    let with = |split: Vec<WeightedBackend>| {
+        let mut file = file();
+        file.backends.insert(name("shop/next/80"), Backend::default());
+        file.routes = vec![Route { backends: Some(split), ..Route::default() }];
+        let ours = attach(&world, &mut file, &|_| false);
+        (shares(&file.routes[0]), ours.len(), file.releases.len())
+    };
+    let by_hand = vec!["shop/app/80: 9".to_owned(), "shop/next/80: 1".to_owned()];
+    assert_eq!(with(vec![to("app", 9), to("next", 1)]), (by_hand, 0, 0));
+    let ours = vec!["release shop/app/80: 9".to_owned(), "shop/next/80: 0".to_owned()];
+    assert_eq!(with(vec![to("app", 9), to("next", 0)]), (ours, 1, 2), "a canary that gets nothing is the release's");
+}
+
+#[test]
+fn a_release_that_no_route_leads_to_is_none() {
+    let mut world = world();
+    world.canary_releases.put(of_deployment(in_question()));
+    let mut file = File { routes: Vec::new(), ..file() };
+    assert!(attach(&world, &mut file, &|_| false).is_empty() && file.releases.is_empty());
+    assert_eq!(ips(&file, "shop/app/80"), ["0", "1", "2"], "a copy of requests, too, is stable's alone");
 }
 
 #[test]

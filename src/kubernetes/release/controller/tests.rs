@@ -100,3 +100,41 @@ fn a_condition_keeps_its_time_while_its_status_does_not_change() {
     release.status = Some(before.clone());
     assert_eq!(at(&release, 2).conditions, before.conditions);
 }
+
+#[test]
+fn the_status_has_what_fails_while_the_rollout_is_open() {
+    let (release, plan) = (release(), planned(None, false));
+    let side = |backend: &str| {
+        json!({
+            "backend": backend, "requests": 9, "errors": 1, "rate": 1.0, "p50": null, "p99": null,
+            "available": 1, "endpoints": 1,
+        })
+    };
+    let failures = json!({ "counts": [{ "side": "canary", "cause": "status 500", "requests": 1 }] });
+    let live = |last: &JournalEntry| {
+        let live = json!({
+            "name": "shop/app", "phase": last.state.phase, "weight": "5%", "step": 0, "steps": ["5%"],
+            "started": "2026-01-01T00:00:00Z", "stepStarted": "2026-01-01T00:00:00Z", "message": "at 5%", "last": last,
+            "stable": side("shop/app/v1"), "canary": side("shop/app/v2"),
+            "report": crate::analysis::Report::default(), "eta": null, "failures": failures, "checks": [], "late": 0,
+        });
+        serde_json::from_value::<ReleaseStatus>(live).unwrap()
+    };
+    let causes = |last: JournalEntry| {
+        let live = live(&last);
+        let (decisions, now) = (vec![last.clone()], Timestamp::from_secs(1));
+        let known = Known {
+            release: &release,
+            plan: Some(&plan),
+            refused: None,
+            decisions,
+            last: Some(last),
+            live: Some(&live),
+            now,
+        };
+        known.status().failures.counts.into_iter().map(|count| count.cause).collect::<Vec<_>>()
+    };
+    assert_eq!(causes(open()), ["status 500"]);
+    let ended = end(&planned(None, true), &open(), 101).unwrap();
+    assert_eq!(causes(ended), [""; 0], "the last decision has them");
+}
