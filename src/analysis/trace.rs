@@ -1,7 +1,8 @@
 //! The trace of a rollout as text: what was seen, second by second, and by which policy it was judged.
 //!
 //! `canary-trace v1` is CSV behind three lines of comment (see [`write_header`]): one row for each second, version and route
-//! with at least one request. Counts are those of the second alone; `le_*` are cumulative over the bounds. Replaying a trace
+//! with at least one request. (Before the canary's first user its requests are copies, and `weight` is the share that was
+//! copied.) Counts are those of the second alone; `le_*` are cumulative over the bounds. Replaying a trace
 //! gives the decision that was made live, to the last bit, because the judge sees the same counts in the same order.
 
 use std::fmt::Write as _;

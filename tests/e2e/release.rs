@@ -233,6 +233,9 @@ async fn a_canary_that_does_well_with_copies_gets_users_after_a_crash_of_weir_to
     let weir = Weir::start(&mirrored_first(&shop(&stable, &canary, 2, QUICK))).await;
     let status = weir.wait_for_phase("shop", "mirroring").await;
     assert_eq!(status["weight"], "0%", "{status:#}");
+    let (code, shown, err) = weir.cli(&["status"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(shown.contains("shop  mirrored  canary at 0%") && shown.contains("[copies]"), "{shown}");
     let weir = weir.kill_and_restart().await;
     let status = weir.wait_for_phase("shop", "mirroring").await;
     assert!(status["message"].as_str().is_some_and(|text| text.contains("0 of 50 mirrored answers")), "{status:#}");

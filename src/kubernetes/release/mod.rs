@@ -28,8 +28,9 @@ pub use status::CanaryReleaseStatus;
 
 use self::revision::Decided;
 use super::world::{Key, World};
+use crate::config::defaults::MIRROR_FIRST_SHARE;
 use crate::engine::JournalEntry;
-use crate::types::Name;
+use crate::types::{Name, Ratio};
 
 /// The name that the release at `key` has in the configuration and in the journal; `None` when it is too long for one.
 pub fn name_of(key: &Key) -> Option<Name> {
@@ -76,8 +77,16 @@ fn is_present(world: &World, key: &Key, entry: &JournalEntry) -> bool {
 
 /// The same, as the planner wants it.
 fn decided(world: &World, key: &Key) -> Decided {
-    let last = last_decision(world, key);
-    last.map_or_else(Decided::default, |last| Decided { phase: Some(last.state.phase), weight: last.state.weight })
+    let Some(last) = last_decision(world, key) else { return Decided::default() };
+    let share = if last.state.is_mirrored() { mirrored(world, key) } else { last.state.weight };
+    Decided { phase: Some(last.state.phase), share }
+}
+
+/// The share of the requests that the canary of the release at `key` gets as copies before its first user.
+fn mirrored(world: &World, key: &Key) -> Ratio {
+    let release = world.canary_releases.at(&leader(world, key));
+    let written = release.and_then(|release| release.spec.mirror_first.as_ref()?.share);
+    MIRROR_FIRST_SHARE.or(written)
 }
 
 /// The ReplicaSets of `deployment`, and their pods.

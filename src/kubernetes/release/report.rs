@@ -61,7 +61,7 @@ impl Known<'_> {
 
     fn word(&self) -> &'static str {
         match self.last.as_ref().map(|last| last.state.phase) {
-            Some(Phase::Mirroring) => "Mirroring",
+            Some(Phase::Mirroring) => MIRRORING,
             Some(Phase::Progressing) => "Progressing",
             Some(Phase::Paused) => "Paused",
             Some(Phase::HoldingBack) => HOLDING_BACK,
@@ -107,7 +107,7 @@ impl Known<'_> {
         let (ready, ready_reason, ready_message) = self.readiness();
         let mut conditions = vec![self.condition(before, "Ready", ready, ready_reason, &ready_message)];
         for kind in ["Progressing", "Paused", "Promoted", "Aborted"] {
-            let is = word == kind || (word == HOLDING_BACK && kind == "Progressing");
+            let is = word == kind || ([MIRRORING, HOLDING_BACK].contains(&word) && kind == "Progressing");
             let reason = if is { reason.as_str() } else { word };
             conditions.push(self.condition(before, kind, is, reason, if is { &message } else { "" }));
         }
@@ -155,6 +155,9 @@ impl Known<'_> {
         }
     }
 }
+
+/// What people read before the first user; for programs it is progressing.
+const MIRRORING: &str = "Mirroring";
 
 /// What people read while stable keeps a share after the canary has won; for programs it is still progressing.
 const HOLDING_BACK: &str = "HoldingBack";

@@ -33,8 +33,8 @@ pub struct Workload<'a> {
 pub struct Decided {
     /// Where it is; `None`: it has not begun.
     pub phase: Option<Phase>,
-    /// The canary's share.
-    pub weight: Ratio,
+    /// The canary's share of the requests, copies included: it needs pods for that.
+    pub share: Ratio,
 }
 
 /// What is to be done, and what is to be remembered.
@@ -189,16 +189,16 @@ impl Plan {
         let since = known.since.filter(|_| goes_on).or(Some(now));
         self.trouble = canary::trouble(work.pods, hash);
         self.sharing = Sharing::ByWeight;
-        self.hold(work, &Revisions { canary: Some(hash.to_owned()), since, held, ..known.clone() }, decided.weight);
+        self.hold(work, &Revisions { canary: Some(hash.to_owned()), since, held, ..known.clone() }, decided.share);
     }
 
-    /// Holds the rolling update with as many new pods as `weight` needs.
-    fn hold(&mut self, work: Workload<'_>, known: &Revisions, weight: Ratio) {
+    /// Holds the rolling update with as many new pods as `share` needs.
+    fn hold(&mut self, work: Workload<'_>, known: &Revisions, share: Ratio) {
         // What is not weir's value is somebody's wish, and the latest one counts.
         let now = fields(work.deployment);
         let ours = now.min_ready_seconds == Some(FOREVER);
         let found = known.found.clone().filter(|_| ours).unwrap_or(now);
-        let held = held(work.replicas(), weight);
+        let held = held(work.replicas(), share);
         if known.is_overwritten(work.deployment) {
             self.lints.push(Lint::Pinned);
         } else {

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::schema::WeightedBackend;
 use crate::kubernetes::release::CanaryRelease;
+use crate::types::Ratio;
 
 /// A Deployment `app` behind the Service `app`: three pods of revision v1 and one of v2.
 fn world() -> World {
@@ -113,6 +114,26 @@ fn a_route_that_names_the_service_gets_the_release_alone_or_in_a_split_of_its_ow
     assert_eq!(ips(&file, "shop/app/80/v1"), ["0", "1", "2"]);
     assert_eq!(ips(&file, "shop/app/80/v2"), ["3"]);
     assert_eq!(ips(&file, "shop/app/80"), ["0", "1", "2"], "elsewhere the canary gets nothing");
+}
+
+#[test]
+fn copies_before_the_first_user_are_those_that_the_release_asks_for() {
+    let mut world = world();
+    let mirror_first = json!({ "share": "20%", "requests": 500, "methods": ["GET"] });
+    let spec = json!({ "targetRef": { "kind": "Deployment", "name": "app" }, "mirrorFirst": mirror_first });
+    world.canary_releases.put(release("app", spec, in_question()));
+    let file = attached(&world);
+    let written = file.releases.values().find_map(|release| serde_json::to_value(release.mirror_first.as_ref()?).ok());
+    let written = written.expect("it is asked for");
+    assert_eq!(
+        (&written["share"], &written["requests"], &written["methods"]),
+        (&json!("20%"), &json!(500), &json!(["GET"]))
+    );
+    assert_eq!(
+        super::super::mirrored(&world, &Key::new("shop", "app")),
+        Ratio::percent(20),
+        "its pods are to be enough for that"
+    );
 }
 
 #[test]

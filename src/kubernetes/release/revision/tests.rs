@@ -118,7 +118,7 @@ fn in_question() -> Revisions {
 }
 
 fn decided(phase: Phase, percent: u32) -> Decided {
-    Decided { phase: Some(phase), weight: Ratio::percent(percent) }
+    Decided { phase: Some(phase), share: Ratio::percent(percent) }
 }
 
 fn mid_canary() -> Cluster {
