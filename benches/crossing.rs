@@ -7,6 +7,9 @@
 //!
 //! `cargo bench --bench crossing [-- ROUNDS]`; see benches/README.md.
 
+#[path = "program.rs"]
+mod program;
+
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::net::SocketAddr;
@@ -262,7 +265,7 @@ releases:
         );
         fs::write(folder.join("weir.yaml"), config)?;
         let log = File::create(folder.join("log"))?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let mut command = Command::new(program::weir());
         command.current_dir(folder).args(["run", "--config", "weir.yaml", "--state-dir", "state"]);
         let weir = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?);
         let begun = Instant::now();

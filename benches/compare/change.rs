@@ -10,6 +10,7 @@ use crate::backend::Backends;
 use crate::configs;
 use crate::job::{Dialler, Front, Job, Pem};
 use crate::load::{self, Latencies, Load, Pace};
+use crate::program;
 use crate::proxies::Proxy;
 
 /// Changes weir's weight under load every `lasts`, and prints what the clients saw of it.
@@ -25,7 +26,7 @@ pub fn show(folder: &Path, pem: &Pem, connections: u32, lasts: Duration) -> anyh
     let asking = std::thread::spawn(move || load::run(&dialler, connections, Pace::Saturate, whole));
     for weight in WEIGHTS {
         std::thread::sleep(lasts);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let mut command = Command::new(program::weir());
         let asked = command.args(["set-weight", "compare", weight, "--state-dir"]).arg(proxy.state_dir()).output()?;
         ensure!(asked.status.success(), "set-weight: {}", String::from_utf8_lossy(&asked.stderr));
     }

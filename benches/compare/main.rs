@@ -14,6 +14,8 @@ mod configs;
 mod job;
 mod load;
 mod process;
+#[path = "../program.rs"]
+mod program;
 mod proxies;
 mod report;
 mod scale;

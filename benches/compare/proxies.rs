@@ -12,11 +12,12 @@ use anyhow::{Context, bail};
 use crate::configs;
 use crate::job::Front;
 use crate::process::{self, Usage};
+use crate::program;
 
 /// Which proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
-    /// This very build of weir.
+    /// weir, see [`program::weir`].
     Weir,
     /// The machine's nginx.
     Nginx,
@@ -30,12 +31,12 @@ impl Kind {
     /// All of them, weir first.
     pub const ALL: [Self; 4] = [Self::Weir, Self::Nginx, Self::Haproxy, Self::Envoy];
 
-    const fn program(self) -> &'static str {
+    fn program(self) -> &'static Path {
         match self {
-            Self::Weir => env!("CARGO_BIN_EXE_weir"),
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::Envoy => "envoy",
+            Self::Weir => program::weir(),
+            Self::Nginx => Path::new("nginx"),
+            Self::Haproxy => Path::new("haproxy"),
+            Self::Envoy => Path::new("envoy"),
         }
     }
 

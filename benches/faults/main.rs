@@ -14,6 +14,8 @@ mod matrix;
 #[path = "../compare/process.rs"]
 #[allow(dead_code, reason = "not all that is measured there is of interest here")]
 mod process;
+#[path = "../program.rs"]
+mod program;
 mod proxies;
 mod soak;
 #[path = "../../tests/faults/upstream.rs"]

@@ -12,11 +12,12 @@ use anyhow::{Context, bail};
 
 use crate::PATIENCE;
 use crate::matrix::{Proxy, weir_config};
+use crate::program;
 
 /// Which proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
-    /// This very build of weir.
+    /// weir, see [`program::weir`].
     Weir,
     /// The machine's nginx.
     Nginx,
@@ -28,11 +29,11 @@ impl Kind {
     /// All of them, weir first.
     pub const ALL: [Self; 3] = [Self::Weir, Self::Nginx, Self::Haproxy];
 
-    const fn program(self) -> &'static str {
+    fn program(self) -> &'static Path {
         match self {
-            Self::Weir => env!("CARGO_BIN_EXE_weir"),
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
+            Self::Weir => program::weir(),
+            Self::Nginx => Path::new("nginx"),
+            Self::Haproxy => Path::new("haproxy"),
         }
     }
 

@@ -121,7 +121,10 @@ impl Judge {
             self.take_in(tick);
             let evidence = self.evidence();
             if evidence.log_e >= self.log_e_limit() {
-                self.conviction = Some((self.culprit(), evidence.log_e));
+                let culprit = self.culprit();
+                if self.has_done(&culprit) {
+                    self.conviction = Some((culprit, evidence.log_e));
+                }
             }
             self.evidence = evidence;
         }
@@ -132,6 +135,12 @@ impl Judge {
     /// because it already convicts.
     pub fn convicts(&self, unfinished: &Tick) -> bool {
         self.clone().observe(unfinished, None).verdict == Verdict::Fail
+    }
+
+    /// Whether the canary has done at all what it is to be convicted of. Where requests were not shared as the trace has it, what
+    /// goes well on stable alone may look like evidence.
+    fn has_done(&self, culprit: &Culprit) -> bool {
+        matches!(culprit, Culprit::Latency(_)) || self.canary.1 > 0
     }
 
     fn take_in(&mut self, tick: &Tick) {

@@ -19,7 +19,7 @@ use crate::endpoint::Endpoint;
 use crate::outcome::Fault;
 use crate::snapshot::{Affinity, Backend, Override, OverrideKey, Queue, Release, Route, Split, Target};
 use crate::split::{self, ClientKey, Point};
-use crate::types::Side;
+use crate::types::{Ratio, Side};
 
 /// Where the first attempt goes.
 ///
@@ -63,8 +63,9 @@ pub(super) enum By {
     Split,
     /// A tester chose.
     Override,
-    /// The side that was meant has no endpoints.
-    Failover,
+    /// Only one side has endpoints, and takes what either would get. Nothing was left to chance, so it tells nothing of the
+    /// difference between the two: not even what goes well on the side that it would have gone to anyway.
+    OnlySide,
 }
 
 /// Chooses for a request with `headers` from `client`.
@@ -207,14 +208,21 @@ fn by_side<'a>(
     for side in [meant, meant.other()] {
         let backend = release.backend(side);
         if let Some(endpoint) = endpoint(worker, backend, &[], now) {
-            if side != meant {
-                assigned.side = side;
-                assigned.by = By::Failover;
+            if side != meant || (assigned.by == By::Split && is_alone(release, side)) {
+                assigned.by = By::OnlySide;
             }
+            assigned.side = side;
             return Ok(Choice { slot: first + slot_of(side), backend, endpoint, assigned: Some(assigned) });
         }
     }
     Err(Fault::NoEndpoint)
+}
+
+/// Whether `side` takes what is shared between two, because the other has no endpoint.
+fn is_alone(release: &Release, side: Side) -> bool {
+    let share = release.live.weight();
+    let is_shared = Ratio::ZERO < share && share < Ratio::ONE;
+    is_shared && !balancer::has_any(&release.backend(side.other()).endpoints)
 }
 
 /// The slot of a side, from that of its release's stable.

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, Version};
@@ -16,6 +17,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
@@ -67,14 +69,8 @@ pub(super) async fn serve(
     // Small answers must not wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
     let view = listening.view(&worker.current);
-    let closed = async {
-        listening.closing.cancelled().await;
-        tokio::time::sleep(LAST_WORDS).await;
-    };
-    let opened = tokio::select! {
-        opened = Box::pin(open(&view, stream)) => opened,
-        () = closed => None,
-    };
+    // What opening needs is given back: the connection may be idle for long.
+    let opened = Box::pin(open(&listening, &view, stream)).await;
     let Some(Opened { io, tls, version }) = opened else { return };
     let connection = Connection::begin((worker, listening), peer, permit, (tls, version, io.cut()));
     let policy = &view.snapshot.client;
@@ -91,16 +87,36 @@ struct Opened {
     version: Version,
 }
 
-/// Shakes hands, and finds out which HTTP is spoken; `None` when the client fails to, or takes too long.
-async fn open(view: &View, mut stream: TcpStream) -> Option<Opened> {
-    let policy = &view.snapshot.client;
-    let Some(config) = view.listener(view.first)?.tls.clone() else {
-        let mut ahead = [0; PREFACE.len()];
-        let count = timeout(policy.header, read_ahead(&mut stream, &mut ahead)).await.ok()?.ok()?;
-        let version = if ahead == *PREFACE { Version::HTTP_2 } else { Version::HTTP_11 };
-        let io = ClientIo::new(Transport::Plain(stream), &ahead[..count]);
-        return (count > 0).then_some(Opened { io, tls: None, version });
+/// Shakes hands, and finds out which HTTP is spoken; `None` when the client fails to, or takes too long, or the listener closes.
+async fn open(listening: &Listening, view: &View, stream: TcpStream) -> Option<Opened> {
+    let closed = async {
+        listening.closing.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
     };
+    tokio::select! {
+        opened = listen(view, stream) => opened,
+        () = closed => None,
+    }
+}
+
+async fn listen(view: &View, stream: TcpStream) -> Option<Opened> {
+    match view.listener(view.first)?.tls.clone() {
+        None => open_plain(view.snapshot.client.header, stream).await,
+        // A handshake needs ten times the memory of a client that says nothing yet.
+        Some(config) => Box::pin(open_tls(view, config, stream)).await,
+    }
+}
+
+async fn open_plain(patience: Duration, mut stream: TcpStream) -> Option<Opened> {
+    let mut ahead = [0; PREFACE.len()];
+    let count = timeout(patience, read_ahead(&mut stream, &mut ahead)).await.ok()?.ok()?;
+    let version = if ahead == *PREFACE { Version::HTTP_2 } else { Version::HTTP_11 };
+    let io = ClientIo::new(Transport::Plain(stream), &ahead[..count]);
+    (count > 0).then_some(Opened { io, tls: None, version })
+}
+
+async fn open_tls(view: &View, config: Arc<ServerConfig>, stream: TcpStream) -> Option<Opened> {
+    let policy = &view.snapshot.client;
     let stream = if view.is_shared() {
         timeout(policy.handshake, accept_by_name(view, stream)).await.ok()??
     } else {
@@ -321,3 +337,19 @@ const HTTP2_PING: Duration = Duration::from_secs(20);
 
 /// On the way down: how long an idle connection may still send a request, which a client may have on the way at this moment.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what an asynchronous function of five arguments returns.
+    fn size_of_future<A, B, C, D, E, F: Future>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let size = size_of_future(serve);
+        assert!(size <= 768, "{size} bytes");
+    }
+}

@@ -14,6 +14,7 @@
 mod cluster;
 mod conformance;
 mod harness;
+mod manifests;
 mod pods;
 mod readme;
 mod releases;

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::harness::{Namespace, Reply, Result, demo_app, eventually, get};
+use crate::manifests::{gateway, route, weighed};
 use crate::situations::versions;
 use crate::weir;
 
@@ -77,19 +78,21 @@ impl Drop for Visitors {
 
 impl Shop {
     pub async fn open(ns: Namespace, more: &str) -> Result<Self> {
-        Self::with(ns, &RELEASE.replace("EXTRA", more)).await
+        Self::with(ns, &format!("{}  {more}\n", weighed("shop"))).await
     }
 
     /// A release that is in the middle for as long as a trial takes.
     pub async fn held(ns: Namespace) -> Result<Self> {
-        Self::with(ns, &RELEASE.replace("EXTRA", "").replace("minimumTime: 3s", "minimumTime: 1h")).await
+        Self::with(ns, &weighed("shop").replace("minimumTime: 3s", "minimumTime: 1h")).await
     }
 
     pub async fn with(ns: Namespace, release: &str) -> Result<Self> {
         let crds = ns.run("weir", &["crds"], "").await?;
         ns.run("kubectl", &["apply", "--server-side", "-f", "-"], &crds).await?;
         ns.apply(&demo_app("shop", "v1", 4).replace("replicas: 4", "replicas: 4\n  minReadySeconds: 1")).await?;
-        ns.apply(&GATEWAY.replace("CLASS", &weir::class(&ns))).await?;
+        ns.apply(&gateway(&ns)).await?;
+        // Whatever the host.
+        ns.apply(&route("shop").replace("  hostnames: [shop.test]\n", "")).await?;
         ns.apply(release).await?;
         weir::install(&ns, 2).await?;
         ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
@@ -289,37 +292,3 @@ const VISITORS: usize = 12;
 
 /// The fields as [`Shop::open`] writes them.
 const FOUND: &str = "1 600 1";
-
-const RELEASE: &str = r#"
-apiVersion: weir.dev/v1alpha1
-kind: CanaryRelease
-metadata: {name: shop}
-spec:
-  targetRef: {kind: Deployment, name: shop}
-  steps: [{weight: 20%}, {weight: 50%}]
-  analysis:
-    minimumTime: 3s
-    warmUp: 1s
-    errorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 30%}
-    routeErrorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 40%}
-    latency: {enabled: false}
-  EXTRA
-"#;
-
-const GATEWAY: &str = r#"
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: shop}
-spec:
-  gatewayClassName: CLASS
-  listeners:
-    - {name: http, port: 80, protocol: HTTP}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: shop}
-spec:
-  parentRefs: [{name: shop}]
-  rules:
-    - backendRefs: [{name: shop, port: 80}]
-"#;

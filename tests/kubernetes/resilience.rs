@@ -18,11 +18,12 @@ use tokio_rustls::TlsConnector;
 
 use self::api_server::{Front, HOST};
 use crate::harness::{Namespace, Reply, Result, connect, demo_app, eventually, get_with};
+use crate::manifests::{gateway, route, weighed};
 use crate::releases::Visitors;
 use crate::weir::{self, Pod, leader_and_others, nothing_was_forbidden, pods};
 
 pub async fn without_the_api_server_no_request_fails_no_weight_rises_and_no_decision_is_lost(ns: Namespace) -> Result {
-    let address = open(&ns, &["shop", "bad"], WEIGHED).await?;
+    let address = open(&ns, &["shop", "bad"], weighed).await?;
     // Nobody visits yet: there is no evidence, and both stay at the first step.
     begin(&ns, "shop", "").await?;
     begin(&ns, "bad", FAILS).await?;
@@ -65,7 +66,7 @@ pub async fn without_the_api_server_no_request_fails_no_weight_rises_and_no_deci
 }
 
 pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_raise_it_alone(ns: Namespace) -> Result {
-    open(&ns, &["shop", "bad"], WEIGHED).await?;
+    open(&ns, &["shop", "bad"], weighed).await?;
     begin(&ns, "shop", "").await?;
     begin(&ns, "bad", FAILS).await?;
     let all = pods(&ns).await?;
@@ -109,7 +110,7 @@ pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_rais
 }
 
 pub async fn replicas_go_one_after_the_other_and_no_evidence_with_them(ns: Namespace) -> Result {
-    let address = open(&ns, &["shop"], HELD).await?;
+    let address = open(&ns, &["shop"], held).await?;
     begin(&ns, "shop", "").await?;
     let visitors = Visitors::come(address);
     let (leader, _) = leader_and_others(&ns).await?;
@@ -128,7 +129,7 @@ pub async fn replicas_go_one_after_the_other_and_no_evidence_with_them(ns: Names
 }
 
 pub async fn a_replica_that_is_killed_takes_nothing_with_it_but_what_was_on_its_connections(ns: Namespace) -> Result {
-    let address = open(&ns, &["shop"], HELD).await?;
+    let address = open(&ns, &["shop"], held).await?;
     begin(&ns, "shop", "").await?;
     let visitors = Visitors::come(address);
     let (leader, others) = leader_and_others(&ns).await?;
@@ -159,7 +160,7 @@ pub async fn a_replica_that_is_killed_takes_nothing_with_it_but_what_was_on_its_
 
 pub async fn watches_that_are_too_old_begin_anew_and_lose_nothing(ns: Namespace) -> Result {
     let front = Front::start(ns.client.clone()).await?;
-    let address = open_behind(&ns, &["shop", "other"], WEIGHED, front.port()).await?;
+    let address = open_behind(&ns, &["shop", "other"], weighed, front.port()).await?;
     let visitors = Visitors::come(address);
     visit(address, 80, "other").await?;
     // All watches end; what happens now nobody is told.
@@ -186,7 +187,7 @@ pub async fn watches_that_are_too_old_begin_anew_and_lose_nothing(ns: Namespace)
 pub async fn a_certificate_is_rotated_without_a_failed_handshake(ns: Namespace) -> Result {
     let (old, new) = (Certificate::new()?, Certificate::new()?);
     ns.apply(&old.secret()).await?;
-    ns.apply(&GATEWAY.replace("CLASS", &weir::class(&ns)).replace(PLAIN, SECURE)).await?;
+    ns.apply(&gateway(&ns).replace(PLAIN, SECURE)).await?;
     ns.apply(&demo_app("shop", "v1", 2)).await?;
     ns.apply(&route("shop")).await?;
     weir::install(&ns, 2).await?;
@@ -232,7 +233,7 @@ pub async fn a_certificate_is_rotated_without_a_failed_handshake(ns: Namespace) 
 }
 
 pub async fn a_grant_that_is_revoked_ends_what_it_allowed(ns: Namespace) -> Result {
-    let address = open(&ns, &["shop"], HELD).await?;
+    let address = open(&ns, &["shop"], held).await?;
     let other = format!("{}-other", ns.name);
     ns.kubectl(&format!("create namespace {other}")).await?;
     let trial = async {
@@ -311,18 +312,23 @@ async fn handshake(client: &TlsConnector, address: Ipv4Addr) -> Result<Certifica
     Ok(shown.clone().into_owned())
 }
 
+/// A release of the Deployment `name` that stays at its first step.
+fn held(name: &str) -> String {
+    HELD.replace("NAME", name)
+}
+
 /// A Gateway with workloads behind it, each with a host and a release of its own, and a weir of two; its address.
-async fn open(ns: &Namespace, names: &[&str], release: &str) -> Result<Ipv4Addr> {
+async fn open(ns: &Namespace, names: &[&str], release: fn(&str) -> String) -> Result<Ipv4Addr> {
     open_behind(ns, names, release, 443).await
 }
 
 /// The same with a weir that reaches the API server at another port of the node than everybody.
-async fn open_behind(ns: &Namespace, names: &[&str], release: &str, port: u16) -> Result<Ipv4Addr> {
-    ns.apply(&GATEWAY.replace("CLASS", &weir::class(ns))).await?;
+async fn open_behind(ns: &Namespace, names: &[&str], release: fn(&str) -> String, port: u16) -> Result<Ipv4Addr> {
+    ns.apply(&gateway(ns)).await?;
     for name in names {
         ns.apply(&demo_app(name, "v1", 3).replace("replicas: 3", "replicas: 3\n  minReadySeconds: 1")).await?;
         ns.apply(&route(name)).await?;
-        ns.apply(&release.replace("NAME", name)).await?;
+        ns.apply(&release(name)).await?;
     }
     if port == 443 {
         weir::install(ns, 2).await?;
@@ -338,10 +344,6 @@ async fn open_behind(ns: &Namespace, names: &[&str], release: &str, port: u16) -
         .await?;
     }
     Ok(address)
-}
-
-fn route(name: &str) -> String {
-    ROUTE.replace("NAME", name)
 }
 
 /// Deploys `v2` of a workload with this variable.
@@ -467,21 +469,6 @@ const KINDS: usize = 18;
 
 const FAILS: &str = r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"100%"}"#;
 
-const WEIGHED: &str = r#"
-apiVersion: weir.dev/v1alpha1
-kind: CanaryRelease
-metadata: {name: NAME}
-spec:
-  targetRef: {kind: Deployment, name: NAME}
-  steps: [{weight: 20%}, {weight: 50%}]
-  analysis:
-    minimumTime: 3s
-    warmUp: 1s
-    errorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 30%}
-    routeErrorRate: {tolerable: 1.25x + 5%, bad: 1.5x + 40%}
-    latency: {enabled: false}
-"#;
-
 const HELD: &str = r#"
 apiVersion: weir.dev/v1alpha1
 kind: CanaryRelease
@@ -490,16 +477,6 @@ spec:
   targetRef: {kind: Deployment, name: NAME}
   steps: [{weight: 20%, atLeast: 1h}, {weight: 50%}]
   analysis: {latency: {enabled: false}}
-"#;
-
-const GATEWAY: &str = r#"
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: shop}
-spec:
-  gatewayClassName: CLASS
-  listeners:
-    - {name: http, port: 80, protocol: HTTP}
 "#;
 
 const PLAIN: &str = "{name: http, port: 80, protocol: HTTP}";
@@ -512,15 +489,4 @@ metadata: {name: grant}
 spec:
   from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: NAMESPACE}]
   to: [{group: "", kind: Service}]
-"#;
-
-const ROUTE: &str = r#"
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: NAME}
-spec:
-  parentRefs: [{name: shop}]
-  hostnames: [NAME.test]
-  rules:
-    - backendRefs: [{name: NAME, port: 80}]
 "#;

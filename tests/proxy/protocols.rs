@@ -81,6 +81,24 @@ fn data(text: &'static str) -> Frame<Bytes> {
     Frame::data(Bytes::from_static(text.as_bytes()))
 }
 
+/// A gateway, a client of it, and an answer that is half there: its rest is what is fed. Whoever asks after that gets `ok`.
+async fn under_way() -> (Gateway, http2::SendRequest<AnyBody>, Response<Incoming>, mpsc::UnboundedSender<Frame<Bytes>>)
+{
+    let (feed, body) = fed();
+    let body = Arc::new(std::sync::Mutex::new(Some(body)));
+    let backend = library(move |_| {
+        let body = body.lock().unwrap().take().unwrap_or_else(|| full("ok"));
+        async move { Response::new(body) }
+    })
+    .await;
+    let gateway = Gateway::to(backend);
+    let mut client = h2(gateway.address()).await;
+    let mut response = client.send_request(get("http://a/")).await.unwrap();
+    feed.send(data("one")).unwrap();
+    assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
+    (gateway, client, response, feed)
+}
+
 /// An HTTP/2 connection with prior knowledge.
 async fn h2(address: SocketAddr) -> http2::SendRequest<AnyBody> {
     let stream = TcpStream::connect(address).await.unwrap();
@@ -162,19 +180,7 @@ fn http2_with_two_opinions_about_the_host_is_400_and_with_too_many_fields_431() 
 #[test]
 fn http2_is_drained_by_goaway_and_what_is_under_way_is_finished() {
     run(async {
-        let (feed, body) = fed();
-        let body = std::sync::Mutex::new(Some(body));
-        let body = Arc::new(body);
-        let backend = library(move |_| {
-            let body = body.lock().unwrap().take().unwrap_or_else(|| full("ok"));
-            async move { Response::new(body) }
-        })
-        .await;
-        let gateway = Gateway::to(backend);
-        let mut client = h2(gateway.address()).await;
-        let mut response = client.send_request(get("http://a/")).await.unwrap();
-        feed.send(data("one")).unwrap();
-        assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
+        let (gateway, mut client, mut response, feed) = under_way().await;
         let draining = std::thread::spawn(move || gateway.drain(Duration::from_secs(15)));
         // The client has heard of it when it takes no further requests.
         while client.ready().await.is_ok() && client.send_request(get("http://a/")).await.is_ok() {}
@@ -190,18 +196,7 @@ fn http2_is_drained_by_goaway_and_what_is_under_way_is_finished() {
 #[test]
 fn http2_is_told_by_goaway_that_weir_leaves_finishes_what_is_under_way_and_may_connect_anew() {
     run(async {
-        let (feed, body) = fed();
-        let body = Arc::new(std::sync::Mutex::new(Some(body)));
-        let backend = library(move |_| {
-            let body = body.lock().unwrap().take().unwrap_or_else(|| full("ok"));
-            async move { Response::new(body) }
-        })
-        .await;
-        let gateway = Gateway::to(backend);
-        let mut client = h2(gateway.address()).await;
-        let mut response = client.send_request(get("http://a/")).await.unwrap();
-        feed.send(data("one")).unwrap();
-        assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), "one");
+        let (gateway, mut client, response, feed) = under_way().await;
         gateway.workers.as_ref().unwrap().leave();
         // The client has heard of it when it takes no further requests.
         while client.ready().await.is_ok() && client.send_request(get("http://a/")).await.is_ok() {}

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::policy::Line;
 use crate::analysis::{Hold, RouteTally};
 use crate::rollout::{OnNoEvidence, OnSuspicion, Spec, Step};
 use crate::simulate::traffic::draw;
@@ -106,6 +107,17 @@ fn a_canary_that_gets_too_little_is_compared_but_not_promoted() {
     assert_eq!(report.hold, Some(Hold::ShareMismatch));
     let fails = (601..660).any(|t| judge.observe(&tick(t, 25, (95, 0), (5, 3)), None).verdict == Verdict::Fail);
     assert!(fails);
+}
+
+#[test]
+fn a_canary_without_a_failure_is_not_convicted_of_failures_however_little_it_gets() {
+    // Wide lines and a stable version of which little is known: what goes well there looks like a good deal.
+    let (err_tol, err_bad) = (Line { times: 1.25, plus: 0.05 }, Line { times: 1.5, plus: 0.3 });
+    let policy = Policy { warmup_s: 0.0, err_tol, err_bad, ..Policy::default() };
+    let mut judge = Judge::new(policy, Bounds::default());
+    let report = judge.observe(&tick(0, 50, (20, 0), (1, 0)), None);
+    assert!(report.log_e >= report.log_e_limit, "or else this shows nothing");
+    assert_eq!(report.verdict, Verdict::Inconclusive);
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! weir's parsers, from weir's own sources, and nothing else: the whole of weir takes many minutes to build with a fuzzer's
 //! instrumentation, and none of the rest is fuzzed.
 
-// What the rest of weir uses of them is not here to use it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, reason = "what the rest of weir uses of them is not here to use it")]
 
 #[path = "../../../src/analysis/mod.rs"]
 pub mod analysis;
