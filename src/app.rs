@@ -44,7 +44,7 @@ pub enum Source {
     /// A file, read again when it changes.
     File(PathBuf),
     /// The objects of a cluster, as they are.
-    Cluster(kubernetes::Settings),
+    Cluster(Box<kubernetes::Settings>),
 }
 
 /// A running weir. Lives on a current-thread runtime, whose thread is the control thread.
@@ -237,7 +237,7 @@ impl Followed {
             }
             Source::Cluster(settings) => {
                 let loaded = Cluster::empty(&settings);
-                let cluster = Box::new(Cluster::connect(settings, tasks, stop).await?);
+                let cluster = Box::new(Cluster::connect(*settings, tasks, stop).await?);
                 Ok((loaded, Self::Cluster { cluster, served: 0 }))
             }
         }

@@ -71,7 +71,7 @@ pub(super) fn run(args: &KubernetesArgs) -> anyhow::Result<ExitCode> {
         admin_token_source: args.admin_token_file.clone(),
         workers: args.workers,
     };
-    app::run(app::Options { source: Source::Cluster(settings), state_dir })
+    app::run(app::Options { source: Source::Cluster(Box::new(settings)), state_dir })
 }
 
 impl KubernetesArgs {

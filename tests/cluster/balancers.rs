@@ -10,7 +10,8 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
-/// Gives every such Service an address that no other had: the one it asks for, or the next of 10.245.0.0/16.
+/// Gives every such Service an address that no other had: the one of 10.245.0.0/16 that it asks for, or the next. What asks
+/// for another one gets none.
 pub(super) async fn serve(client: Client) {
     let services: Api<Service> = Api::all(client.clone());
     let mut changes = pin!(watcher(services, watcher::Config::default()).default_backoff().applied_objects());
@@ -19,7 +20,8 @@ pub(super) async fn serve(client: Client) {
         match changes.try_next().await {
             Ok(Some(service)) if wants_address(&service) => {
                 given += 1;
-                if let Err(error) = assign(&client, &service, address(&service, given)).await {
+                let Some(address) = address(&service, given) else { continue };
+                if let Err(error) = assign(&client, &service, address).await {
                     eprintln!("cluster: no address for Service {}: {error}", service.name_any());
                 }
             }
@@ -39,10 +41,13 @@ fn wants_address(service: &Service) -> bool {
     balancer && status.and_then(|balancer| balancer.ingress.as_ref()).is_none_or(Vec::is_empty)
 }
 
-fn address(service: &Service, number: u16) -> Ipv4Addr {
+fn address(service: &Service, number: u16) -> Option<Ipv4Addr> {
     let wanted = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.as_deref());
     let [third, fourth] = number.to_be_bytes();
-    wanted.and_then(|text| text.parse().ok()).unwrap_or(Ipv4Addr::new(10, 245, third, fourth))
+    match wanted.filter(|text| !text.is_empty()) {
+        Some(text) => text.parse().ok().filter(|address: &Ipv4Addr| address.octets()[..2] == [10, 245]),
+        None => Some(Ipv4Addr::new(10, 245, third, fourth)),
+    }
 }
 
 async fn assign(client: &Client, service: &Service, address: Ipv4Addr) -> kube::Result<()> {

@@ -15,11 +15,14 @@ pub async fn the_gateway_api_is_implemented_as_its_own_suite_wants_it(ns: Namesp
     ns.kubectl("wait --for=condition=Accepted gatewayclass/weir --timeout=60s").await?;
     let report = report();
     std::fs::create_dir_all(report.parent().unwrap_or(Path::new(".")))?;
+    let options = report.with_extension("options");
+    std::fs::write(&options, OPTIONS)?;
     let mut suite = ns.command("conformance");
     suite.args(["-test.run=TestConformance", "-test.timeout=60m", "--gateway-class=weir"]);
     suite.args(["--conformance-profiles=GATEWAY-HTTP,GATEWAY-GRPC", "--organization=weir", "--project=weir"]);
     suite.args(["--url=https://weir.dev", "--contact=https://weir.dev", "--cleanup-base-resources=false"]);
     suite.arg(concat!("--version=v", env!("CARGO_PKG_VERSION")));
+    suite.arg(format!("--conformance-options-file={}", options.display()));
     suite.arg(format!("--report-output={}", report.display()));
     if let Ok(name) = std::env::var("WEIR_CONFORMANCE_TEST") {
         suite.arg(format!("--run-test={name}"));
@@ -46,5 +49,11 @@ fn report() -> PathBuf {
     let default = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance/report.yaml");
     std::env::var_os("WEIR_CONFORMANCE_REPORT").map_or_else(default, PathBuf::from)
 }
+
+/// Addresses that this cluster gives to Services which ask for them, and does not give.
+const OPTIONS: &str = "
+usableNetworkAddresses: [{ type: IPAddress, value: 10.245.255.10 }]
+unusableNetworkAddresses: [{ type: IPAddress, value: 192.0.2.1 }]
+";
 
 const LONGEST: Duration = Duration::from_secs(3600);

@@ -10,7 +10,7 @@ fn the_definitions_in_deploy_are_those_of_the_types() {
     for (name, definition) in definitions() {
         let fresh = yaml(&definition).unwrap();
         for folder in ["crds", "helm/weir-crds/templates"] {
-            let path = deploy.join(folder).join(&name);
+            let path = deploy.join(folder).join(name);
             if std::env::var_os("WEIR_BLESS").is_some() {
                 fs::write(&path, &fresh).unwrap();
             }
