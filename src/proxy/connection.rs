@@ -270,14 +270,16 @@ impl Connection {
     where
         F: Future<Output = hyper::Result<()>>,
     {
-        let keep_alive = self.view().snapshot.client.keep_alive;
+        // Whoever connects while weir leaves is told so too, but not before it has asked: what it asks then would be refused.
+        let late = self.listening.leaving.is_cancelled();
+        let keep_alive = if late { LAST_WORDS } else { self.view().snapshot.client.keep_alive };
         let mut alarm = std::pin::pin!(tokio::time::sleep(keep_alive));
         let (mut told, mut floods) = (false, false);
         loop {
             tokio::select! {
                 biased;
                 _ = serving.as_mut() => return,
-                () = self.listening.leaving.cancelled(), if !told => {
+                () = self.listening.leaving.cancelled(), if !told && !late => {
                     told = true;
                     finish(serving.as_mut());
                     alarm.as_mut().reset(Instant::now() + LAST_WORDS);
@@ -291,17 +293,21 @@ impl Connection {
                 () = alarm.as_mut() => {
                     let limit = if told { LAST_WORDS } else { keep_alive };
                     let left = (self.idle_since.get() + limit).saturating_sub(clock::uptime());
-                    match (self.in_flight.get(), left.is_zero()) {
-                        _ if floods => return,
-                        (0, true) if told => return,
-                        (0, true) => {
-                            told = true;
-                            finish(serving.as_mut());
-                            alarm.as_mut().reset(Instant::now() + LAST_WORDS);
-                        }
-                        (0, false) => alarm.as_mut().reset(Instant::now() + left),
-                        _ => alarm.as_mut().reset(Instant::now() + limit),
+                    let (is_idle, is_over) = (self.in_flight.get() == 0, left.is_zero());
+                    let is_to_go = if is_idle { is_over } else { late };
+                    if floods || (told && is_idle && is_over) {
+                        return;
                     }
+                    let next = if !told && is_to_go {
+                        told = true;
+                        finish(serving.as_mut());
+                        LAST_WORDS
+                    } else if is_idle && !is_over {
+                        left
+                    } else {
+                        limit
+                    };
+                    alarm.as_mut().reset(Instant::now() + next);
                 }
             }
         }

@@ -202,6 +202,8 @@ fn http2_is_told_by_goaway_that_weir_leaves_finishes_what_is_under_way_and_may_c
         while client.ready().await.is_ok() && client.send_request(get("http://a/")).await.is_ok() {}
         let mut another = h2(gateway.address()).await;
         assert_eq!(text(another.send_request(get("http://a/")).await.unwrap()).await, "ok");
+        // That one is told as well, once it has asked.
+        while another.ready().await.is_ok() && another.send_request(get("http://a/")).await.is_ok() {}
         feed.send(data("two")).unwrap();
         drop(feed);
         assert_eq!(response.collect().await.expect("a good end").to_bytes(), "two");
