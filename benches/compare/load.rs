@@ -83,7 +83,7 @@ pub fn run(dialler: &Dialler, clients: u32, pace: Pace, lasts: Duration) -> anyh
     })
 }
 
-/// Opens `connections`, asks once on each, and `look`s while they are idle.
+/// Opens `connections`, asks once on each, and `look`s when they have been idle for a while.
 ///
 /// # Errors
 /// When a connection cannot be opened, or `look` fails.
@@ -95,9 +95,14 @@ pub fn idle<T>(dialler: &Dialler, connections: u32, look: impl FnOnce() -> anyho
         for wire in &mut wires {
             dialler.exchange(wire, &mut buffer).await.context("a request failed")?;
         }
+        // What has just served gives back what it needed for that a little later.
+        tokio::time::sleep(SETTLED).await;
         look()
     })
 }
+
+/// How long connections are idle before it is looked what they cost.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// When one connection's requests are due.
 struct Schedule {

@@ -88,8 +88,10 @@ fn config(size: Size, address: SocketAddr, endpoints: &[SocketAddr]) -> String {
     };
     let (stable, canary) = endpoints.split_at(endpoints.len() / 2);
     for number in 0..size.releases {
-        let _ = writeln!(text, "  s{number}: {{ endpoints: [{}] }}", list(stable));
-        let _ = writeln!(text, "  c{number}: {{ endpoints: [{}] }}", list(canary));
+        for (side, endpoints) in [("s", stable), ("c", canary)] {
+            // As many may wait for a connection as there are clients.
+            let _ = writeln!(text, "  {side}{number}: {{ endpoints: [{}], maxPending: 20000 }}", list(endpoints));
+        }
     }
     text.push_str("releases:\n");
     for number in 0..size.releases {
