@@ -1,4 +1,4 @@
-//! What judging costs: a tick of 50 routes and 19 latency bounds, a look at an unfinished tick, and a trace from memory.
+//! What judging costs: a response in the data plane, a tick of 50 routes and 19 latency bounds, a look at an unfinished tick, and a trace from memory.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use weir::analysis::trace::{Header, Reader, write_header, write_tick};
 use weir::analysis::{Judge, Policy, Tick};
 use weir::simulate::traffic::draw;
 use weir::simulate::{Behaviour, World};
-use weir::stats::Bounds;
+use weir::stats::{Bounds, LiveCount, LiveTally};
 use weir::types::Ratio;
 
 fn ticks(routes: usize, count: i64) -> Vec<Tick> {
@@ -44,6 +44,16 @@ fn tick(c: &mut Criterion) {
     }
 }
 
+fn response(c: &mut Criterion) {
+    let (bounds, side, route) = (Bounds::default(), LiveTally::default(), LiveCount::default());
+    c.bench_function("count a response", |b| {
+        b.iter(|| {
+            side.record(bounds.bucket(black_box(Duration::from_millis(12))), black_box(false), false);
+            route.record(black_box(false));
+        });
+    });
+}
+
 fn replay(c: &mut Criterion) {
     for routes in [0, 50] {
         let header = Header::default();
@@ -74,5 +84,5 @@ fn read(text: &str, mut each: impl FnMut(&Tick)) {
     }
 }
 
-criterion_group!(benches, tick, replay);
+criterion_group!(benches, response, tick, replay);
 criterion_main!(benches);
