@@ -27,7 +27,8 @@ fn tick(c: &mut Criterion) {
             judge.observe(tick, None);
         }
         let mut t = 600;
-        let mut next = ticks.iter().cycle();
+        // Those of before the rollout have no canary: shared like this they would be a wrong share.
+        let mut next = ticks.iter().filter(|tick| tick.t >= 0).cycle();
         c.bench_function(&format!("tick/{routes} routes x 19 bounds"), |b| {
             b.iter_batched(
                 || {
