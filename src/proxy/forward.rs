@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 
 use super::exchange::Exchange;
 use super::forwarded::{self, Client, Origin};
-use super::rewrite::{self, Paths};
+use super::rewrite;
 use super::seen::Seen;
 use super::validate::Target;
 use super::{cookies, hop};
@@ -67,8 +67,8 @@ impl Outgoing {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, protocol.clone());
         }
-        if route.rewrite_path.is_some() || head.uri.authority().is_some() {
-            let paths = Paths { uri: &head.uri, normalised: target.path(&head.uri).unwrap_or(head.uri.path()) };
+        if route.rewrite_path.is_some() || head.uri.authority().is_some() || target.changes_path() {
+            let paths = target.paths(&head.uri);
             let path = rewrite::path_and_query(paths, route.rewrite_path.as_ref());
             head.uri = origin_form(path).ok_or(Fault::Internal)?;
         }

@@ -18,7 +18,7 @@ use super::http1::Answer;
 use super::incoming::Incoming;
 use super::mirror::Mirrored;
 use super::respond::{self, Asker};
-use super::rewrite::{self, Here, Paths};
+use super::rewrite::{self, Here};
 use super::seen::Seen;
 use super::upload::Upload;
 use super::view::View;
@@ -170,8 +170,7 @@ fn redirected(
         port: connection.listening.address.port(),
         public_port: exchange.listener().and_then(|listener| listener.public_port),
     };
-    let paths = Paths { uri: &head.uri, normalised: target.path(&head.uri).unwrap_or(head.uri.path()) };
-    let location = rewrite::location(redirect, here, paths).ok_or(Fault::Internal)?;
+    let location = rewrite::location(redirect, here, target.paths(&head.uri)).ok_or(Fault::Internal)?;
     let mut response = Response::new(Payload::empty());
     *response.status_mut() = redirect.status;
     response.headers_mut().insert(header::LOCATION, location);

@@ -1,9 +1,9 @@
 //! Changes that routes make: fields, the path, and where a redirect leads.
 
 use http::uri::{PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue};
 
-use super::validate;
+use super::validate::{self, Paths};
 use crate::snapshot::{HeaderEdits, PathRewrite, Redirect};
 
 /// Changes fields: set, then add, then remove.
@@ -19,26 +19,19 @@ pub(super) fn edit(headers: &mut HeaderMap, edits: &HeaderEdits) {
     }
 }
 
-/// The path of a request as it was written, and as rules compare it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Paths<'a> {
-    /// As written.
-    pub(super) uri: &'a Uri,
-    /// As compared.
-    pub(super) normalised: &'a str,
-}
-
-/// The target of a request in origin form: the bytes as the client wrote them, unless the path is rewritten. Without a path
-/// (`http://host?query`) it is `/` (RFC 9112, section 3.2.1).
-///
-/// A rewrite starts from the path as rules compare it: the prefix that matched is not always there in the bytes.
+/// The target of a request in origin form: the path as rules compare it, or what it is rewritten to, and the query as written.
+/// Without a path (`http://host?query`) it is `/` (RFC 9112, section 3.2.1).
 pub(super) fn path_and_query(paths: Paths<'_>, rewrite: Option<&PathRewrite>) -> Option<PathAndQuery> {
-    let Some(rewrite) = rewrite else {
-        let as_written = paths.uri.path_and_query()?;
-        let text = as_written.as_str();
-        return if text.starts_with('?') { format!("/{text}").parse().ok() } else { Some(as_written.clone()) };
+    let as_written = paths.uri.path_and_query().filter(|all| !all.as_str().starts_with('?'));
+    if let (Some(as_written), None) = (as_written, rewrite)
+        && as_written.path() == paths.normalised
+    {
+        return Some(as_written.clone());
+    }
+    let mut text = match rewrite {
+        Some(rewrite) => rewrite_path(paths.normalised, rewrite),
+        None => paths.normalised.to_owned(),
     };
-    let mut text = rewrite_path(paths.normalised, rewrite);
     if let Some(query) = paths.uri.query() {
         text.push('?');
         text.push_str(query);

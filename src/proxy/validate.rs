@@ -39,10 +39,29 @@ impl Target {
         }
     }
 
+    /// Whether the path that rules compare, which is the one that is forwarded, is written otherwise than it came.
+    pub(super) fn changes_path(&self) -> bool {
+        matches!(self.path, Ok(Some(_)))
+    }
+
+    /// Both paths of a request for `uri`. One that has no normal form, and that no rule compares, stays as written.
+    pub(super) fn paths<'a>(&'a self, uri: &'a Uri) -> Paths<'a> {
+        Paths { uri, normalised: self.path(uri).unwrap_or(uri.path()) }
+    }
+
     /// The host without its port.
     pub(super) fn host(&self) -> &str {
         &self.authority()[..self.host]
     }
+}
+
+/// The path of a request as it was written, and as rules compare it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paths<'a> {
+    /// As written.
+    pub(super) uri: &'a Uri,
+    /// As compared, which is as forwarded.
+    pub(super) normalised: &'a str,
 }
 
 /// Checks a request head.

@@ -1,4 +1,4 @@
-//! The normal form of paths. Rules see it; backends get the bytes that the client sent.
+//! The normal form of paths. Rules see it, and backends get it: what was matched is what is forwarded.
 //!
 //! Two paths that backends take for the same must look the same to rules, or a rule can be dodged. So the normal form is that
 //! of RFC 3986 section 6.2.2: unreserved characters decoded, all else that is not allowed as it is encoded with upper-case

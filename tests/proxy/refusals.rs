@@ -119,16 +119,26 @@ fn a_path_that_could_be_read_differently_is_400_where_routes_compare_paths() {
 }
 
 #[test]
-fn the_normalised_path_is_matched_and_the_original_forwarded() {
+fn the_normalised_path_is_matched_and_forwarded() {
     let (private, public) = (Backend::saying("private"), Backend::saying("public"));
     let gateway = Gateway::start(&format!(
         "routes: [{{ match: {{ path: /private }}, backend: p }}, {{ match: {{ path: / }}, backend: q }}]
 backends: {{ p: {{ endpoints: ['{}'] }}, q: {{ endpoints: ['{}'] }} }}",
         private.address, public.address
     ));
-    for path in ["/private/x", "/%70rivate", "/public/../private", "/./private"] {
-        assert_eq!(get(gateway.address(), path).text(), "private", "{path}");
+    let forms = [
+        ("/private/x", "/private/x"),
+        ("/%70rivate", "/private"),
+        ("/public/../private", "/private"),
+        ("/public/%2e%2E/private?to=/../%41", "/private?to=/../%41"),
+        ("/./private", "/private"),
+        ("/private//x;y=1", "/private//x;y=1"),
+        ("/private/%c3%a9%7e", "/private/%C3%A9~"),
+    ];
+    for (asked, forwarded) in forms {
+        assert_eq!(get(gateway.address(), asked).text(), "private", "{asked}");
+        assert_eq!(private.seen().last().unwrap().path(), forwarded, "{asked}");
     }
-    assert_eq!(private.seen()[2].path(), "/public/../private");
-    assert_eq!(get(gateway.address(), "/public").text(), "public");
+    assert_eq!(get(gateway.address(), "//private").text(), "public");
+    assert_eq!(public.only().path(), "//private", "another path, to rules and to backends");
 }
