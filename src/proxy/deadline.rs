@@ -20,6 +20,7 @@ pub(crate) struct Watch {
     draining: Cell<bool>,
     slots: RefCell<Vec<Option<Rc<Slot>>>>,
     free: RefCell<Vec<usize>>,
+    rooms: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -36,7 +37,15 @@ pub(crate) struct Deadline {
     slot: Rc<Slot>,
 }
 
+/// The room for an exchange, which a connection keeps after its answer. Dropping it lets another one keep its own.
+#[derive(Debug)]
+pub(crate) struct Room<'a>(&'a Watch);
+
 const NEVER: u64 = u64::MAX;
+
+/// Connections of a watch that keep their room at a time: 2 MiB of it. With more of them than this, what one of them saves
+/// is nothing next to what their number costs.
+pub(crate) const MOST_ROOMS: usize = 256;
 
 impl Watch {
     /// A deadline that is not set.
@@ -119,6 +128,15 @@ impl Deadline {
         Poll::Pending
     }
 
+    /// Leave to keep the room of an exchange for the next one, unless [`MOST_ROOMS`] are kept already.
+    pub(crate) fn keep_room(&self) -> Option<Room<'_>> {
+        let rooms = &self.watch.rooms;
+        (rooms.get() < MOST_ROOMS).then(|| {
+            rooms.set(rooms.get() + 1);
+            Room(&self.watch)
+        })
+    }
+
     /// Whether answers say that they are the last.
     pub(crate) fn is_leaving(&self) -> bool {
         self.watch.leaving.get()
@@ -127,6 +145,12 @@ impl Deadline {
     /// Whether connections are called to end.
     pub(crate) fn is_draining(&self) -> bool {
         self.watch.is_draining()
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.0.rooms.set(self.0.rooms.get() - 1);
     }
 }
 

@@ -65,3 +65,12 @@ fn places_are_used_again() {
     drop((first, third));
     assert_eq!(watch.len(), 0);
 }
+
+#[test]
+fn as_many_rooms_are_kept_as_may_be_and_one_that_is_given_back_goes_to_another() {
+    let deadline = Rc::<Watch>::default().deadline();
+    let mut rooms: Vec<_> = std::iter::from_fn(|| deadline.keep_room()).take(2 * MOST_ROOMS).collect();
+    assert_eq!(rooms.len(), MOST_ROOMS);
+    rooms.pop();
+    assert!(deadline.keep_room().is_some());
+}

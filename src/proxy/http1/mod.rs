@@ -83,33 +83,38 @@ where
     while wait(&conn, patience, &deadline).await? {
         // In a box of its own: an idle connection does not keep the room that an exchange needs.
         match Box::pin(burst(&conn, &settings, &deadline, &service)).await? {
-            None => conn.borrow_mut().slim(),
-            Some(End::Closed) => return Ok(()),
-            Some(End::Linger) => return Box::pin(linger(&conn, &deadline)).await,
+            After::Idle(so_long) => patience = settings.keep_alive.saturating_sub(so_long),
+            After::End(End::Closed) => return Ok(()),
+            After::End(End::Linger) => return Box::pin(linger(&conn, &deadline)).await,
         }
-        patience = settings.keep_alive.saturating_sub(PAUSE);
+        conn.borrow_mut().slim();
     }
     Ok(())
 }
 
-/// Requests for as long as the next one comes soon after the answer to the last; how the connection ends, if it does.
+/// What comes after a burst of requests.
+enum After {
+    /// Nothing, for so long already.
+    Idle(Duration),
+    /// The end of the connection.
+    End(End),
+}
+
+/// Requests for as long as the next one comes soon after the answer to the last.
 ///
-/// Room for an exchange is kept from one to the next: a busy client does not cost an allocation for each request.
-async fn burst<S: Service>(
-    conn: &Shared,
-    settings: &Settings,
-    deadline: &Deadline,
-    service: &S,
-) -> io::Result<Option<End>> {
+/// Room for an exchange is kept from one to the next: a busy client does not cost an allocation for each request. Where many
+/// clients are busy at once, only some keep it.
+async fn burst<S: Service>(conn: &Shared, settings: &Settings, deadline: &Deadline, service: &S) -> io::Result<After> {
     let pause = PAUSE.min(settings.keep_alive);
     loop {
         if let Some(end) = exchange(conn, settings, deadline, service).await? {
-            return Ok(Some(end));
+            return Ok(After::End(end));
         }
+        let Some(_room) = deadline.keep_room() else { return Ok(After::Idle(Duration::ZERO)) };
         match next(conn, pause, deadline).await? {
             Next::Request => {}
-            Next::Nothing => return Ok(None),
-            Next::Closed => return Ok(Some(End::Closed)),
+            Next::Nothing => return Ok(After::Idle(pause)),
+            Next::Closed => return Ok(After::End(End::Closed)),
         }
     }
 }

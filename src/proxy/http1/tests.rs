@@ -222,6 +222,31 @@ async fn an_idle_connection_ends_after_its_time_and_soon_when_draining() {
 }
 
 #[tokio::test]
+async fn a_connection_without_room_of_its_own_is_served_and_kept_as_long_as_any_other() {
+    with(async |mut client, watch| {
+        let other = watch.deadline();
+        let rooms: Vec<_> = std::iter::from_fn(|| other.keep_room()).collect();
+        let mut answer = [0; 44];
+        for second in [0, 4, 8] {
+            watch.tick(Duration::from_secs(second));
+            client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            client.read_exact(&mut answer).await.unwrap();
+            assert!(answer.ends_with(b"\r\n\r\nGET / "), "{}", answer.escape_ascii());
+        }
+        watch.tick(Duration::from_millis(8000 + 5000));
+        tokio::select! {
+            biased;
+            _ = client.read(&mut answer) => panic!("ended early"),
+            () = tokio::task::yield_now() => {}
+        }
+        watch.tick(Duration::from_secs(14));
+        assert_eq!(client.read(&mut answer).await.unwrap(), 0);
+        drop(rooms);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_request_that_was_on_its_way_when_draining_began_is_answered_as_the_last() {
     with(async |mut client, watch| {
         tokio::task::yield_now().await;
