@@ -118,8 +118,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         resolver,
         control: control.clone(),
         metrics: metrics.clone(),
-        shown: Arc::new(ArcSwap::from_pointee(shown(&loaded, &workers))),
-        loaded,
+        shown: Arc::new(ArcSwap::from_pointee(shown(loaded, &workers))),
         workers,
         clock,
     };
@@ -271,7 +270,6 @@ struct Follower {
     control: Control,
     metrics: Arc<Metrics>,
     shown: Arc<ArcSwap<Shown>>,
-    loaded: Loaded,
     workers: Workers,
     clock: Arc<dyn Clock>,
 }
@@ -324,7 +322,7 @@ impl Follower {
         let generation = self.put_in_force(loaded, compiled).await.map_err(|error| error.to_string())?;
         if let Followed::File { path, watch } = &mut self.followed {
             tracing::info!(generation, "configuration reloaded from {}", path.display());
-            watch.follow(watch::files(&self.loaded));
+            watch.follow(watch::files(&self.shown.load().loaded));
         }
         Ok(generation)
     }
@@ -375,8 +373,7 @@ impl Follower {
         let change = self.workers.prepare(&compiled.snapshot.listeners)?;
         self.current.store(compiled.snapshot);
         self.workers.apply(change, &self.current.load());
-        self.shown.store(Arc::new(shown(&loaded, &self.workers)));
-        self.loaded = loaded;
+        self.shown.store(Arc::new(shown(loaded, &self.workers)));
         self.settle().await;
         Ok(generation)
     }
@@ -384,7 +381,7 @@ impl Follower {
     /// Puts new addresses of the same configuration in force.
     async fn readdress(&mut self, resolved: &config::Resolved) {
         let generation = self.current.load().generation + 1;
-        match config::compile(&self.loaded, &self.leaves, resolved, generation) {
+        match config::compile(&self.shown.load().loaded, &self.leaves, resolved, generation) {
             Ok(compiled) => {
                 tracing::info!(generation, "addresses of backends have changed");
                 self.current.store(compiled.snapshot);
@@ -402,9 +399,9 @@ impl Follower {
 }
 
 /// What the control surface shows of a configuration.
-fn shown(loaded: &Loaded, workers: &Workers) -> Shown {
+fn shown(loaded: Loaded, workers: &Workers) -> Shown {
     let listeners = workers.addresses().into_iter().map(|(name, address)| ListenerView { name, address }).collect();
-    Shown { effective: config::in_force(&loaded.file), listeners }
+    Shown { loaded: Arc::new(loaded), listeners }
 }
 
 /// What is odd, but does not stand in the way.

@@ -13,6 +13,7 @@ use super::feed::{Feed, Framing};
 use super::guard::{self, Ends, Needs};
 use super::{AdminState, Version, change, views};
 use crate::clock::uptime;
+use crate::config;
 use crate::telemetry::metrics;
 
 /// What a path names.
@@ -102,8 +103,8 @@ fn read(
         },
         Resource::Metrics => whole(good, metrics::CONTENT_TYPE, state.metrics.scrape()),
         Resource::Version => json(good, &Version::own()),
-        Resource::Config => json(good, &state.shown.load().effective),
-        Resource::Routes => json(good, state.shown.load().effective.get("routes").unwrap_or(&serde_json::Value::Null)),
+        Resource::Config => json(good, &effective(state)),
+        Resource::Routes => json(good, &effective(state)["routes"]),
         Resource::Listeners => json(good, &state.shown.load().listeners),
         Resource::Backends => json(good, &views::backends(&state.current.load(), uptime())),
         Resource::Releases if head.method == Method::GET && watches(head)? => {
@@ -117,6 +118,11 @@ fn read(
         }
         Resource::Action(..) | Resource::Reload => return Err(Refusal::method(resource.allow())),
     })
+}
+
+/// The configuration with every value in force. What may still be a secret is taken out before it is sent.
+fn effective(state: &AdminState) -> serde_json::Value {
+    config::in_force(&state.shown.load().loaded.file)
 }
 
 impl Resource<'_> {

@@ -42,6 +42,7 @@ pub use readiness::Readiness;
 pub use server::serve;
 pub use views::{BackendView, EndpointView, Health, ListenerView, Version};
 
+use crate::config::Loaded;
 use crate::engine::{Control, ReleaseStatus};
 use crate::snapshot::Current;
 use crate::telemetry::{Metrics, Reload};
@@ -66,10 +67,10 @@ pub struct AdminState {
 }
 
 /// What a snapshot does not hold. Replaced as a whole at each reload.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Shown {
-    /// The configuration, as [`crate::config::in_force`] gives it. What may still be a secret is taken out before it is shown.
-    pub effective: serde_json::Value,
+    /// The configuration. What is shown is made when somebody asks: with every default it is many times as large.
+    pub loaded: Arc<Loaded>,
     /// The listeners and where they are bound.
     pub listeners: Vec<ListenerView>,
 }

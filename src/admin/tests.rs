@@ -59,7 +59,7 @@ impl Surface {
         let (mut engine, control) = Engine::open(folder, Arc::new(SystemClock), leaves.failed.clone()).unwrap();
         engine.restore(&current.load());
         let shown = Shown {
-            effective: config::in_force(&loaded.file),
+            loaded: Arc::new(loaded),
             listeners: vec![ListenerView { name: "web".parse().unwrap(), address: "127.0.0.1:8080".parse().unwrap() }],
         };
         let state = AdminState {
