@@ -171,7 +171,8 @@ const STREAM_WINDOW: u32 = 64 * 1024 - 1;
 /// What all streams of a connection may send ahead: 16 full streams, so that a few slow ones do not stop the rest.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
-/// What is kept for a stream whose client does not read. h2's default of 400 KiB times 100 streams is 40 MiB a client.
+/// What is kept for a stream whose client does not read: of its answer, and of what comes ahead of that. h2's default of
+/// 400 KiB times 100 streams is 40 MiB a client.
 const SEND_BUFFER: usize = 64 * 1024;
 
 /// After this many streams that were reset at once (rapid reset, MadeYouReset) the connection is ended.

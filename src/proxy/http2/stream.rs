@@ -1,6 +1,6 @@
 //! One request and its answer on a stream of their own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Body;
 
 use super::body::RequestBody;
-use super::{Answer, Service};
+use super::{Answer, SEND_BUFFER, Service};
 use crate::proxy::hop;
 
 /// Has `service` answer `request`, and sends the answer. Ends when that is done, or as soon as the client does not want it.
@@ -23,7 +23,7 @@ use crate::proxy::hop;
 /// Whoever then still has the request's body keeps the stream; once nobody has, a client that is still sending is told to
 /// stop (RFC 9113, section 8.1).
 pub(super) async fn answer<S: Service>(service: S, request: Request<RecvStream>, reply: SendResponse<Bytes>) {
-    let reply = Reply(Rc::new(RefCell::new(Some(reply))));
+    let reply = Reply(Rc::new(Unanswered { stream: RefCell::new(Some(reply)), room: Cell::new(SEND_BUFFER) }));
     let answered = {
         let body = reply.clone();
         // Pinned where it is made: it has some kilobytes.
@@ -48,12 +48,22 @@ pub(super) async fn answer<S: Service>(service: S, request: Request<RecvStream>,
 
 /// What can be said on a stream until its answer has begun.
 #[derive(Clone)]
-pub(super) struct Reply(Rc<RefCell<Option<SendResponse<Bytes>>>>);
+pub(super) struct Reply(Rc<Unanswered>);
+
+struct Unanswered {
+    /// Until the answer has begun.
+    stream: RefCell<Option<SendResponse<Bytes>>>,
+    /// Bytes that may still be said ahead of it: windows do not hold heads back, whether the client reads or not.
+    room: Cell<usize>,
+}
 
 impl Reply {
-    /// Sends an informational response, if the answer has not begun.
+    /// Sends an informational response, if the answer has not begun and there is room for it.
     pub(super) fn inform(&self, status: StatusCode, headers: HeaderMap) {
-        if let Some(reply) = self.0.borrow_mut().as_mut() {
+        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let Some(room) = self.0.room.get().checked_sub(size) else { return };
+        self.0.room.set(room);
+        if let Some(reply) = self.0.stream.borrow_mut().as_mut() {
             let mut response = Response::new(());
             *response.status_mut() = status;
             *response.headers_mut() = headers;
@@ -64,12 +74,12 @@ impl Reply {
 
     /// Ready when the client has taken the request back, or its connection has ended.
     fn poll_reset(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.borrow_mut().as_mut().map_or(Poll::Ready(()), |reply| reply.poll_reset(cx).map(drop))
+        self.0.stream.borrow_mut().as_mut().map_or(Poll::Ready(()), |reply| reply.poll_reset(cx).map(drop))
     }
 
     /// Sends the head of the answer; the stream for `body`, if there is one.
     fn send(&self, head: Parts, body: &impl Body) -> Option<SendStream<Bytes>> {
-        let mut reply = self.0.borrow_mut().take()?;
+        let mut reply = self.0.stream.borrow_mut().take()?;
         let mut head = Response::from_parts(head, ());
         let is_whole = body.is_end_stream();
         if let Some(length) = body.size_hint().exact().filter(|_| !is_whole) {

@@ -45,15 +45,21 @@ fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {
     fields.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()
 }
 
+/// A value of 1 KiB.
+const LONG_LINK: &str = match std::str::from_utf8(&[b'l'; 1024]) {
+    Ok(text) => text,
+    Err(_) => unreachable!(),
+};
+
 /// What a connection of a test holds.
 const FULL: usize = 64 * 1024;
 
 /// More than that, and than a stream holds.
 const LARGE: usize = 1 << 20;
 
-/// Answers with the body; `/hints` after three early hints, `/refused` without reading the body, `/late` likewise, and with
-/// an early hint when the body moves on after that, `/trailers` with trailers of which some are for the connection,
-/// `/short` with less than all, `/large` with much, `/never` never, until it is `dropped`.
+/// Answers with the body; `/hints` after three early hints, `/flood` after a hundred long ones, `/refused` without reading
+/// the body, `/late` likewise, and with an early hint when the body moves on after that, `/trailers` with trailers of which
+/// some are for the connection, `/short` with less than all, `/large` with much, `/never` never, until it is `dropped`.
 #[derive(Clone, Default)]
 struct Echo {
     dropped: Rc<RefCell<Option<oneshot::Sender<Infallible>>>>,
@@ -71,6 +77,12 @@ impl Service for Echo {
                 std::future::pending().await
             }
             "/refused" => full("no"),
+            "/flood" => {
+                for _ in 0..100 {
+                    hint(&body, LONG_LINK);
+                }
+                full("dry")
+            }
             "/late" => {
                 tokio::task::spawn_local(async move {
                     body.frame().await;
@@ -154,6 +166,20 @@ async fn informational_responses_come_in_order_while_the_upload_is_open() {
         let response = response.await.unwrap();
         assert_eq!((response.status(), response.headers()), (StatusCode::OK, &fields(&[("content-length", "3")])));
         assert_eq!(whole(response.into_body()).await.unwrap().0, b"all");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_more_is_said_ahead_of_an_answer_than_is_kept_of_the_answer() {
+    asking(Echo::default(), async |sender| {
+        let (mut response, _upload) = ask(&sender, "/flood", false).await;
+        let mut hints = 0;
+        while informed(&mut response).await.is_some() {
+            hints += 1;
+        }
+        assert_eq!(hints, SEND_BUFFER / ("link".len() + LONG_LINK.len()));
+        assert_eq!(whole(response.await.unwrap().into_body()).await.unwrap().0, b"dry");
     })
     .await;
 }
