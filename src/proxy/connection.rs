@@ -1,21 +1,16 @@
 //! One client connection: TLS, which HTTP is spoken, and when it ends.
 //!
-//! HTTP/1 is weir's own ([`super::http1`]), HTTP/2 is hyper's. Both give the same handler the same requests.
+//! [`super::http1`] and [`super::http2`] give the same handler the same requests.
 
 use std::cell::{Cell, OnceCell};
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, Version};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
@@ -26,14 +21,15 @@ use super::account::Account;
 use super::download::Download;
 use super::forwarded;
 use super::handle::handle;
-use super::http1::{self, Answer, RequestBody, Service, Settings};
+use super::http1::{self, Answer};
+use super::http2;
 use super::incoming::Incoming;
 use super::limit::Permit;
-use super::ration::Rationed;
+use super::ration::Signs;
 use super::respond;
 use super::transport::{ClientIo, Transport};
 use super::view::{Listening, View};
-use super::worker::{LocalExecutor, Worker};
+use super::worker::Worker;
 use crate::clock;
 use crate::http1::Http1Error;
 use crate::http1::head::Limits;
@@ -151,7 +147,7 @@ async fn read_ahead(stream: &mut TcpStream, ahead: &mut [u8; PREFACE.len()]) -> 
 }
 
 async fn serve_http1(connection: Rc<Connection>, io: ClientIo, policy: &ClientPolicy) {
-    let settings = Settings {
+    let settings = http1::Settings {
         limits: Limits { bytes: policy.header_bytes, fields: policy.header_count },
         header: policy.header,
         keep_alive: policy.keep_alive,
@@ -165,10 +161,10 @@ async fn serve_http1(connection: Rc<Connection>, io: ClientIo, policy: &ClientPo
 /// Answers the requests of a connection that speaks HTTP/1.
 struct Http1(Rc<Connection>);
 
-impl Service for Http1 {
+impl http1::Service for Http1 {
     type Body = Download;
 
-    fn call(&self, request: Request<RequestBody>) -> impl Future<Output = Answer<Download>> {
+    fn call(&self, request: Request<http1::RequestBody>) -> impl Future<Output = Answer<Download>> {
         handle(self.0.clone(), request.map(Incoming::Http1))
     }
 
@@ -191,26 +187,27 @@ impl Service for Http1 {
 }
 
 async fn serve_http2(connection: Rc<Connection>, io: ClientIo, policy: &ClientPolicy) {
-    let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor(connection.worker.clone()));
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(policy.http2_streams)
-        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
-        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
-        .max_send_buf_size(HTTP2_SEND_BUFFER)
-        .max_pending_accept_reset_streams(HTTP2_RESETS)
-        .max_local_error_reset_streams(HTTP2_RESETS)
-        .keep_alive_interval(HTTP2_PING)
-        .max_header_list_size(u32::try_from(policy.header_bytes).unwrap_or(u32::MAX));
-    let handler = connection.clone();
-    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-        let answer = handle(handler.clone(), request.map(Incoming::Http2));
-        async move { Ok::<_, Infallible>(answer.await.response) }
-    });
-    let spent = Rc::<Notify>::default();
-    let io = Rationed::new(io, spent.clone());
-    let mut serving = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
-    connection.watch_http2(serving.as_mut(), |serving| serving.graceful_shutdown(), &spent).await;
+    let settings = http2::Settings {
+        streams: policy.http2_streams,
+        header_bytes: u32::try_from(policy.header_bytes).unwrap_or(u32::MAX),
+    };
+    let signs = Rc::<Signs>::default();
+    let (tasks, deadline) = (connection.worker.tasks.clone(), connection.listening.watch.deadline());
+    let mut server = http2::Server::new(io, (settings, Http2(connection.clone())), tasks, (signs.clone(), deadline));
+    // Stays where it is: an argument would be kept twice.
+    connection.watch_http2(&mut server, &signs).await;
+}
+
+/// Answers the requests of a connection that speaks HTTP/2.
+#[derive(Clone)]
+struct Http2(Rc<Connection>);
+
+impl http2::Service for Http2 {
+    type Body = Download;
+
+    fn call(self, request: Request<http2::RequestBody>) -> impl Future<Output = Answer<Download>> {
+        handle(self.0, request.map(Incoming::Http2))
+    }
 }
 
 impl Connection {
@@ -261,15 +258,12 @@ impl Connection {
         self.idle_since.set(now);
     }
 
-    /// Drives `serving` to its end: its own, or an orderly one when it was idle for too long or the listener leaves.
+    /// Drives `server` to its end: its own, or an orderly one when it was idle for too long or the listener leaves.
     ///
     /// The timer is not set anew by requests; when it rings, it is looked up how long the connection has been idle.
     ///
-    /// Once its ration is `spent` it gets the time to hear of its end, and no more.
-    async fn watch_http2<F>(&self, mut serving: Pin<&mut F>, finish: impl Fn(Pin<&mut F>), spent: &Notify)
-    where
-        F: Future<Output = hyper::Result<()>>,
-    {
+    /// Once its ration is spent it gets the time to hear of its end, and no more.
+    async fn watch_http2(&self, server: &mut http2::Server<ClientIo, Http2>, signs: &Signs) {
         // Whoever connects while weir leaves is told so too, but not before it has asked: what it asks then would be refused.
         let late = self.listening.leaving.is_cancelled();
         let keep_alive = if late { LAST_WORDS } else { self.view().snapshot.client.keep_alive };
@@ -278,16 +272,16 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                _ = serving.as_mut() => return,
+                () = &mut *server => return,
                 () = self.listening.leaving.cancelled(), if !told && !late => {
                     told = true;
-                    finish(serving.as_mut());
+                    server.finish();
                     alarm.as_mut().reset(Instant::now() + LAST_WORDS);
                 }
-                () = spent.notified(), if !floods => {
+                () = signs.spent(), if !floods => {
                     tracing::debug!(peer = %self.peer, "a client floods its HTTP/2 connection, which is ended");
                     (told, floods) = (true, true);
-                    finish(serving.as_mut());
+                    server.finish();
                     alarm.as_mut().reset(Instant::now() + LAST_WORDS);
                 }
                 () = alarm.as_mut() => {
@@ -300,7 +294,7 @@ impl Connection {
                     }
                     let next = if !told && is_to_go {
                         told = true;
-                        finish(serving.as_mut());
+                        server.finish();
                         LAST_WORDS
                     } else if is_idle && !is_over {
                         left
@@ -326,21 +320,6 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a client may take nothing of what is written to it.
 const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a stream may send ahead of its reader: the specification's own default.
-const HTTP2_STREAM_WINDOW: u32 = 64 * 1024 - 1;
-
-/// What all streams of a connection may send ahead: 16 full streams, so that a few slow ones do not stop the rest.
-const HTTP2_CONNECTION_WINDOW: u32 = 1024 * 1024;
-
-/// What is kept for a stream whose client does not read. hyper's default of 400 KiB times 100 streams is 40 MiB a client.
-const HTTP2_SEND_BUFFER: usize = 64 * 1024;
-
-/// After this many streams that were reset at once (rapid reset, MadeYouReset) the connection is ended.
-const HTTP2_RESETS: usize = 20;
-
-/// How often a client is asked whether it is still there.
-const HTTP2_PING: Duration = Duration::from_secs(20);
-
 /// On the way down: how long an idle connection may still send a request, which a client may have on the way at this moment.
 pub(super) const LAST_WORDS: Duration = Duration::from_millis(500);
 
@@ -351,6 +330,15 @@ mod tests {
     /// The size of what an asynchronous function of five arguments returns.
     fn size_of_future<A, B, C, D, E, F: Future>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
         size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_connection_by_http2_is_small() {
+        fn size_of_future<'a, F: Future>(_: impl FnOnce(Rc<Connection>, ClientIo, &'a ClientPolicy) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size_of_future(serve_http2);
+        assert!(size <= 2048, "{size} bytes");
     }
 
     #[test]

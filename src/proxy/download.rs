@@ -129,7 +129,7 @@ impl Passing {
                 if let Some(trailers) = frame.trailers_ref() {
                     self.trailers(trailers);
                 }
-                // hyper does not ask again after the last byte of a known length.
+                // Nobody asks again after the last byte of a known length.
                 if ended {
                     self.whole();
                 }

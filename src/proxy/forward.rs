@@ -73,8 +73,6 @@ impl Outgoing {
             head.uri = origin_form(path).ok_or(Fault::Internal)?;
         }
         head.version = Version::HTTP_11;
-        // What hyper noted for itself about the client's side.
-        head.extensions.clear();
         Ok(Self { head, upgrade, semantics })
     }
 

@@ -41,9 +41,9 @@ pub(super) fn strip_request(headers: &mut HeaderMap) {
 /// Removes what concerned the upstream's connection.
 ///
 /// A Content-Length beside a Transfer-Encoding goes first: the message was framed by the latter, and once that is stripped
-/// the stale length would cut the body (RFC 9112 section 6.3).
+/// the stale length would cut the body (RFC 9112 section 6.3). What never has a body has no length either (RFC 9110, 8.6).
 pub(super) fn strip_response(headers: &mut HeaderMap, status: StatusCode) {
-    if status == StatusCode::NO_CONTENT {
+    if status == StatusCode::NO_CONTENT || status.is_informational() {
         headers.remove(header::CONTENT_LENGTH);
     }
     if !headers.keys().any(|name| is_hop_by_hop(name.as_str())) {
@@ -54,6 +54,13 @@ pub(super) fn strip_response(headers: &mut HeaderMap, status: StatusCode) {
     }
     strip(headers);
     headers.remove(header::PROXY_AUTHENTICATE);
+}
+
+/// Removes from `trailers` what concerned the upstream's connection. Hardly any have such a field.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap) {
+    if trailers.keys().any(|name| is_hop_by_hop(name.as_str())) {
+        strip(trailers);
+    }
 }
 
 /// Whether `Connection` lists `token`.

@@ -1,7 +1,5 @@
 //! A request's body as it comes in, whichever HTTP the client speaks.
 
-use std::error::Error;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,22 +7,24 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
-use super::http1::{RequestBody, RequestBodyError};
+use super::http1::RequestBodyError;
+use super::{http1, http2};
 use crate::outcome::Fault;
 
 /// A request's body.
 pub(super) enum Incoming {
     /// By HTTP/1.
-    Http1(RequestBody),
+    Http1(http1::RequestBody),
     /// By HTTP/2.
-    Http2(hyper::body::Incoming),
+    Http2(http2::RequestBody),
 }
 
 impl Incoming {
-    /// Passes an informational response on to whoever sends this. hyper's HTTP/2 cannot.
-    pub(super) fn inform(&self, status: StatusCode, headers: &HeaderMap) {
-        if let Self::Http1(body) = self {
-            body.inform(status, headers);
+    /// Passes an informational response on to whoever sends this.
+    pub(super) fn inform(&self, status: StatusCode, headers: HeaderMap) {
+        match self {
+            Self::Http1(body) => body.inform(status, &headers),
+            Self::Http2(body) => body.inform(status, headers),
         }
     }
 }
@@ -39,7 +39,7 @@ impl Body for Incoming {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|error| of_http1(&error))))
             }
             Self::Http2(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|error| of_hyper(&error))))
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|error| of_http2(&error))))
             }
         }
     }
@@ -66,15 +66,7 @@ fn of_http1(error: &RequestBodyError) -> Fault {
     }
 }
 
-/// A stream that breaks the framing is reset by h2, with an error of the protocol in its chain.
-fn of_hyper(error: &hyper::Error) -> Fault {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            let malformed = matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
-            return if malformed { Fault::BadRequest } else { Fault::ClientGone };
-        }
-        cause = inner.source();
-    }
-    Fault::ClientGone
+/// h2 itself resets a stream that breaks the framing.
+fn of_http2(error: &h2::Error) -> Fault {
+    if error.is_library() { Fault::BadRequest } else { Fault::ClientGone }
 }

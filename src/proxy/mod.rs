@@ -23,6 +23,7 @@ mod forwarded;
 mod handle;
 mod hop;
 mod http1;
+mod http2;
 mod incoming;
 mod limit;
 mod mirror;

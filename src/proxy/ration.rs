@@ -3,8 +3,9 @@
 //! Rapid resets and floods of PING, SETTINGS, PRIORITY, WINDOW_UPDATE or empty frames (CVE-2019-9511 to 9518,
 //! CVE-2023-44487) have one thing in common: each frame costs work and none brings a request to its end. So frames cost,
 //! requests and answers earn, and so does time. Who has spent everything is not read any more. Heads and header blocks have
-//! bounds of their own, in hyper and h2, and so have streams that a client makes the server reset (CVE-2025-8671).
+//! bounds of their own, in h2, and so have streams that a client makes the server reset (CVE-2025-8671).
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -108,18 +109,37 @@ impl Frames {
     }
 }
 
+/// What is heard of a connection's client.
+#[derive(Debug, Default)]
+pub(super) struct Signs {
+    spent: Notify,
+    heard: Cell<bool>,
+}
+
+impl Signs {
+    /// Waits until the ration is spent.
+    pub(super) async fn spent(&self) {
+        self.spent.notified().await;
+    }
+
+    /// Whether anything has come since this was asked before.
+    pub(super) fn takes_heard(&self) -> bool {
+        self.heard.take()
+    }
+}
+
 /// A client's connection under its ration.
 pub(super) struct Rationed<T> {
     io: T,
     ration: Ration,
-    spent: Rc<Notify>,
+    signs: Rc<Signs>,
     closed: bool,
 }
 
 impl<T> Rationed<T> {
-    /// Reads from `io` until the ration is spent, and tells so; nothing more is read then.
-    pub(super) fn new(io: T, spent: Rc<Notify>) -> Self {
-        Self { io, ration: Ration::new(clock::uptime()), spent, closed: false }
+    /// Reads from `io` until the ration is spent; nothing more is read then. `signs` are told.
+    pub(super) fn new(io: T, signs: Rc<Signs>) -> Self {
+        Self { io, ration: Ration::new(clock::uptime()), signs, closed: false }
     }
 }
 
@@ -132,9 +152,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Rationed<T> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.io).poll_read(cx, buffer);
         let bytes = &buffer.filled()[before..];
+        if !bytes.is_empty() {
+            this.signs.heard.set(true);
+        }
         if polled.is_ready() && !this.ration.received(bytes, clock::uptime()) {
             this.closed = true;
-            this.spent.notify_one();
+            this.signs.spent.notify_one();
         }
         polled
     }

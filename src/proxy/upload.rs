@@ -208,7 +208,7 @@ impl std::fmt::Debug for Upload {
 impl Informed for Upload {
     fn inform(&self, status: StatusCode, mut headers: HeaderMap) {
         hop::strip_response(&mut headers, status);
-        self.incoming.borrow().inform(status, &headers);
+        self.incoming.borrow().inform(status, headers);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which requests weir takes: the rules of an intermediary that the wire grammar leaves open.
 //!
-//! hyper has parsed the request and settled its framing. What is settled here is whom it is for (one authority, however the
+//! The request has been parsed, and its framing settled. What is settled here is whom it is for (one authority, however the
 //! client spelled it) and which path the rules compare. Nothing behind this module looks at `Host`, `:authority` or the raw
 //! path again to decide anything.
 
@@ -67,7 +67,7 @@ pub(super) struct Paths<'a> {
 /// Checks a request head.
 ///
 /// # Errors
-/// [`Fault::MethodRefused`], [`Fault::HeadersTooLarge`] (for HTTP/2; hyper counts the fields of HTTP/1 itself),
+/// [`Fault::MethodRefused`], [`Fault::HeadersTooLarge`] (for HTTP/2; those of HTTP/1 have been counted),
 /// [`Fault::BadRequest`].
 pub(super) fn target(head: &Parts, most_fields: usize) -> Result<Target, Fault> {
     check_method(&head.method)?;

@@ -245,16 +245,6 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Runs hyper's HTTP/2 streams on the worker's own thread, owned by the worker.
-#[derive(Clone)]
-pub(super) struct LocalExecutor(pub(super) Rc<Worker>);
-
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    fn execute(&self, future: F) {
-        self.0.tasks.spawn_local(future);
-    }
-}
-
 /// What the kernel's queue can hold when a listener closes; without a bound a busy listener would never end.
 const LAST_ACCEPTS: usize = 4096;
 

@@ -57,7 +57,7 @@ impl RequestBody {
         Self(Source::Stream { body: Box::pin(body), upload: Rc::default() })
     }
 
-    /// The same body, and `client` hears of informational responses: over HTTP/1 only, HTTP/2's are dropped. A
+    /// The same body, and `client` hears of informational responses: of endpoints by HTTP/1; those by HTTP/2 are dropped. A
     /// [`RequestBody::full`] one, which no client waits for, forgets it.
     #[must_use]
     pub fn informing(mut self, client: Rc<dyn Informed>) -> Self {

@@ -9,6 +9,7 @@ mod wire;
 mod dying;
 mod filters;
 mod forwarding;
+mod http2;
 mod lifetime;
 mod limits;
 mod mirror_first;

@@ -27,7 +27,7 @@ use super::gateway::{Gateway, eventually};
 type AnyBody = BoxBody<Bytes, Infallible>;
 
 /// Runs `test` with a time limit: what hangs fails.
-fn run<F: Future>(test: F) -> F::Output {
+pub fn run<F: Future>(test: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(20), test).await.expect("it hangs") })
 }
@@ -285,7 +285,7 @@ releases: {{ shop: {{ stable: v1, canary: v2 }} }}"
 }
 
 /// A certificate for `names`, written to `directory`; its DER for trust.
-fn certificate(directory: &Path, file: &str, names: &[&str]) -> rustls_pki_types::CertificateDer<'static> {
+pub fn certificate(directory: &Path, file: &str, names: &[&str]) -> rustls_pki_types::CertificateDer<'static> {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     std::fs::write(directory.join(format!("{file}.crt")), made.cert.pem()).unwrap();
@@ -293,7 +293,7 @@ fn certificate(directory: &Path, file: &str, names: &[&str]) -> rustls_pki_types
     made.cert.der().clone()
 }
 
-async fn tls(
+pub async fn tls(
     address: SocketAddr,
     name: &str,
     trusted: &[rustls_pki_types::CertificateDer<'static>],

@@ -89,3 +89,19 @@ fn an_upgrade_needs_http_1_1_a_get_without_a_body_and_one_protocol() {
     assert_eq!(asked(Version::HTTP_11, Method::GET, &[good[0], ("upgrade", "a, b")]), None);
     assert_eq!(asked(Version::HTTP_11, Method::GET, &[good[0], good[1], ("content-length", "5")]), None);
 }
+
+#[test]
+fn what_never_has_a_body_says_nothing_of_its_length() {
+    for (status, kept) in [(StatusCode::EARLY_HINTS, false), (StatusCode::NO_CONTENT, false), (StatusCode::OK, true)] {
+        let mut fields = headers(&[("content-length", "0"), ("link", "<a>")]);
+        strip_response(&mut fields, status);
+        assert_eq!(fields.contains_key("content-length"), kept, "{status}");
+    }
+}
+
+#[test]
+fn trailers_that_concern_the_connection_are_removed() {
+    let mut fields = headers(&[("connection", "x-hop"), ("x-hop", "1"), ("keep-alive", "timeout=5"), ("x-sum", "7")]);
+    strip_trailers(&mut fields);
+    assert_eq!(names(&fields), ["x-sum"]);
+}
