@@ -11,7 +11,7 @@ use super::line::Counts;
 use super::stream::{Ending, Favour, Stream, Trust, Weighing};
 use super::tables::{Table, Tables};
 use super::trace::{Header, Routing};
-use super::{Culprit, Policy, Report, Tick, Verdict};
+use super::{Culprit, Policy, Report, RouteName, Tick, Verdict};
 use crate::stats::{Bounds, Tally};
 use crate::types::Ratio;
 
@@ -44,7 +44,7 @@ pub struct Judge {
     /// Which part of the capital for latency each bound gets.
     relevance: Vec<f64>,
     routes: Vec<Stream>,
-    route_names: Arc<Vec<String>>,
+    route_names: Arc<Vec<RouteName>>,
     /// Requests and errors of the canary by route, since the start.
     route_canary: Vec<(u64, u64)>,
     gate: Gate,
@@ -271,7 +271,7 @@ impl Judge {
     }
 
     /// The stream of a route: mostly at the same place as in the tick before. A new route gets one while there is room.
-    fn route_index(&mut self, route: &str, place: usize) -> Option<usize> {
+    fn route_index(&mut self, route: &RouteName, place: usize) -> Option<usize> {
         if self.route_names.get(place).is_some_and(|name| name == route) {
             return Some(place);
         }
@@ -281,7 +281,7 @@ impl Judge {
         if self.routes.len() == MAX_ROUTES {
             return None;
         }
-        Arc::make_mut(&mut self.route_names).push(route.to_owned());
+        Arc::make_mut(&mut self.route_names).push(route.clone());
         self.routes.push(Stream::new(Kind::Route, self.course.now()));
         self.route_canary.push((0, 0));
         Some(self.routes.len() - 1)

@@ -16,7 +16,7 @@ pub fn draw(world: &World, t: i64, weight: Ratio, bounds: &Bounds, rng: &mut fas
     let to_stable = if world.stable_absent { 0 } else { requests - to_canary };
     let mut tick = Tick { t, weight, ..Tick::default() };
     let routes = world.routes;
-    tick.routes = (0..routes).map(|i| RouteTally { route: format!("/r/{i}"), ..RouteTally::default() }).collect();
+    tick.routes = (0..routes).map(|i| RouteTally { route: format!("/r/{i}").into(), ..RouteTally::default() }).collect();
     let rows = &mut tick.routes;
     tick.stable = draw_side(&world.stable, to_stable, bounds, rng, |i, counts| rows[i].stable = counts, routes);
     tick.canary = draw_side(&world.canary, to_canary, bounds, rng, |i, counts| rows[i].canary = counts, routes);

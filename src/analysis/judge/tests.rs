@@ -159,7 +159,7 @@ fn repeated_errors_of_one_client_count_once_with_affinity() {
     for t in 0..600 {
         let mut tick = tick(t, 5, (95, 0), (5, 2));
         tick.canary.err_clients = u64::from(t == 3);
-        tick.routes = vec![RouteTally { route: "/r/1".to_owned(), stable: (95, 0), canary: (5, 2) }];
+        tick.routes = vec![RouteTally { route: "/r/1".into(), stable: (95, 0), canary: (5, 2) }];
         assert_ne!(judge.observe(&tick, None).verdict, Verdict::Fail, "{t}");
     }
 }
@@ -199,11 +199,11 @@ fn a_failing_route_is_named() {
     let mut judge = informed();
     for t in 0..600 {
         let mut tick = tick(t, 5, (950, 0), (50, 1));
-        let route = |i: u64| RouteTally { route: format!("/r/{i}"), stable: (19, 0), canary: (1, u64::from(i == 44)) };
+        let route = |i: u64| RouteTally { route: format!("/r/{i}").into(), stable: (19, 0), canary: (1, u64::from(i == 44)) };
         tick.routes = (0..50).map(route).collect();
         let report = judge.observe(&tick, None);
         if report.verdict == Verdict::Fail {
-            assert_eq!(report.culprit, Some(Culprit::Route("/r/44".to_owned())));
+            assert_eq!(report.culprit, Some(Culprit::Route("/r/44".into())));
             return;
         }
     }

@@ -206,7 +206,7 @@ fn a_spec_without_steps_sends_nothing_and_promotes_nothing_by_itself() {
 
 #[test]
 fn every_label_is_listed_once_and_is_snake_case() {
-    let culprits = [Culprit::Errors, Culprit::Latency(5), Culprit::Route("/".to_owned())];
+    let culprits = [Culprit::Errors, Culprit::Latency(5), Culprit::Route("/".into())];
     let convicted = culprits.into_iter().map(|culprit| Reason::Convicted { culprit });
     let commands = [
         Command::Promote,

@@ -60,7 +60,7 @@ fn an_abort_tells_counts_rates_and_chance() {
          a difference like this comes up by chance in fewer than 1 in 100 releases"
     );
     assert_eq!(
-        convicted(Culprit::Route("/cart".to_owned())),
+        convicted(Culprit::Route("/cart".into())),
         "aborted at 5%: shop-v2 fails too often on route /cart; in all shop-v2 failed 9 of 41 requests (22%), \
          shop-v1 2 of 780 (0.3%); a difference like this comes up by chance in fewer than 1 in 100 releases"
     );
