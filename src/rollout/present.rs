@@ -18,7 +18,7 @@ pub fn present(scene: &Scene<'_>, state: &State, report: &Report, checks: &[Chec
         Phase::Promoted => format!("promoted: {canary} has all traffic"),
         Phase::Aborted => format!("aborted: {canary} has no traffic; `weir retry {release}` starts it again"),
         Phase::Paused => {
-            let seen = counted(report.canary.0, "canary response");
+            let seen = scene.responses(report);
             let why = match state.pause {
                 Some(Pause::Approval) => {
                     format!("{} has passed; {}", of_steps(spec, state, ""), ways_on(release, spec, weight))
@@ -94,7 +94,7 @@ fn awaited(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
 fn missing(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckResult], now: Timestamp) -> String {
     let Scene { stable, canary, .. } = scene;
     let eta = eta(scene, state, report, checks, now);
-    let outlook = |report| outlook(report, eta);
+    let outlook = |report| outlook(scene, report, eta);
     match report.hold {
         Some(Hold::NoCanaryTraffic) => silence(scene, state, report, now, eta),
         Some(Hold::NoStableTraffic) => {

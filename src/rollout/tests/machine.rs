@@ -236,10 +236,11 @@ fn a_canary_that_is_gone_is_aborted_whatever_the_evidence_says_and_only_while_it
     let spec = spec(vec![plain(5), plain(50)]);
     let open = started(&spec);
     let reason = Reason::CannotStart { detail: "ErrImagePull".to_owned() };
-    let gone = step(&spec, &open, at(9), Input::Gone { reason: &reason });
+    let gone = step(&spec, &open, at(9), Input::Gone { reason: &reason, report: &Report::default() });
     assert_eq!((gone.state.phase, gone.state.weight, gone.reason), (Phase::Aborted, Ratio::ZERO, Some(reason)));
     let promoted = command(&spec, &open, at(8), Command::Promote).state;
-    assert_eq!(step(&spec, &promoted, at(9), Input::Gone { reason: &Reason::Undone }).reason, None);
+    let undone = Input::Gone { reason: &Reason::Undone, report: &Report::default() };
+    assert_eq!(step(&spec, &promoted, at(9), undone).reason, None);
 }
 
 #[test]
