@@ -232,12 +232,12 @@ impl Judge {
         if tick.canary.requests > 0 {
             self.last_canary = Some(tick.t);
         }
-        let failed = |tally: &Tally| match self.routing {
-            Routing::Request => tally.errors,
-            Routing::Sticky => tally.err_clients,
-        };
         let (stable, canary) = (&tick.stable, &tick.canary);
-        let errors = counts((stable.requests, failed(stable)), (canary.requests, failed(canary)));
+        let errors = counts(first_failures(self.routing, stable), first_failures(self.routing, canary));
+        if errors.requests() < stable.requests + canary.requests {
+            self.course.leave_out();
+            self.trust = Trust::Seen;
+        }
         self.course.add(&errors);
         self.errors.add(&errors);
         self.warm_up.add(&errors);
@@ -295,6 +295,19 @@ impl Judge {
 
 fn weighing<'a>(policy: &'a Policy, table: Option<&'a Table>, weight: Ratio, trust: Trust) -> Option<Weighing<'a>> {
     table.map(|table| Weighing { policy, table, weight: weight.fraction(), trust })
+}
+
+/// `(requests, failures)` that count. With affinity what a client fails after its first failure is left out altogether: one
+/// client that cannot be served would else be a crowd of failures, or, were only its first one counted, a crowd that is served
+/// well.
+fn first_failures(routing: Routing, tally: &Tally) -> (u64, u64) {
+    match routing {
+        Routing::Request => (tally.requests, tally.errors),
+        Routing::Sticky => {
+            let requests = tally.requests.saturating_sub(tally.errors.saturating_sub(tally.err_clients));
+            (requests, tally.err_clients.min(requests))
+        }
+    }
 }
 
 fn counts(stable: (u64, u64), canary: (u64, u64)) -> Counts {

@@ -382,6 +382,23 @@ fn copies_are_told_as_copies_from_the_beginning_to_the_first_user() {
 }
 
 #[test]
+fn a_share_that_one_client_makes_too_large_is_told_with_the_ways_on() {
+    let spec = shop();
+    let of = |canary| Report { canary, stable: (400, 0), hold: Some(Hold::ShareMismatch), ..Report::default() };
+    let present = |canary| shown(&spec, &standing(&spec, 0), &of(canary), &[], 90);
+    assert_eq!(
+        present((600, 0)),
+        "at 1% (step 1 of 4): shop-v2 got 60% of the requests so far, which does not fit its weight: not going on like this \
+         (with affinity a single client that sends most of them does this, and its answers say little of the others': send \
+         it to stable by an override, or go on by hand with `weir set-weight shop 5%`)"
+    );
+    assert_eq!(
+        present((1, 0)),
+        "at 1% (step 1 of 4): shop-v2 got 0.2% of the requests so far, which does not fit its weight: not going on like this"
+    );
+}
+
+#[test]
 fn users_are_counted_apart_from_the_copies_before_them() {
     let (spec, names, bounds) = (shop(), names(), Bounds::default());
     let scene = Scene { copies: (100, 1), ..scene(&spec, &names, (&NOTHING, &NOTHING), &bounds) };
