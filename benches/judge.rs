@@ -11,36 +11,44 @@ use weir::simulate::{Behaviour, World};
 use weir::stats::{Bounds, LiveCount, LiveTally};
 use weir::types::Ratio;
 
-fn ticks(routes: usize, count: i64) -> Vec<Tick> {
+/// Seconds of a rollout at 25%, from half a minute before it on, of which the canary gets the share `seen`.
+fn drawn(routes: usize, seen: Ratio) -> impl Iterator<Item = Tick> {
     let both = Behaviour::failing(0.002);
     let world = World { routes, ..World::of(500.0, both, both) };
     let mut rng = fastrand::Rng::with_seed(1);
-    let weight = |t: i64| if t < 0 { Ratio::ZERO } else { Ratio::percent(25) };
-    (-30..count).map(|t| draw(&world, t, weight(t), &Bounds::default(), &mut rng)).collect()
+    (-30..).map(move |t| {
+        let (share, weight) = if t < 0 { (Ratio::ZERO, Ratio::ZERO) } else { (seen, Ratio::percent(25)) };
+        Tick { weight, ..draw(&world, t, share, &Bounds::default(), &mut rng) }
+    })
 }
 
 fn tick(c: &mut Criterion) {
-    for routes in [0, 50] {
-        let ticks = ticks(routes, 600);
-        let mut judge = Judge::new(Policy { alpha: 1e-300, ..Policy::default() }, Bounds::default());
-        for tick in &ticks {
-            judge.observe(tick, None);
+    for (what, seen) in [("tick", Ratio::percent(25)), ("tick of another share", Ratio::percent(20))] {
+        for routes in [0, 50] {
+            // Always fresh ones: a few ticks that come again and again are soon a wrong share beyond every coincidence.
+            let mut ticks = drawn(routes, seen);
+            let mut judge = Judge::new(Policy { alpha: 1e-300, ..Policy::default() }, Bounds::default());
+            for tick in ticks.by_ref().take(600) {
+                judge.observe(&tick, None);
+            }
+            c.bench_function(&format!("{what}/{routes} routes x 19 bounds"), |b| {
+                let next = || ticks.next().expect("there is always a second more");
+                b.iter_batched_ref(next, |tick| black_box(judge.observe(tick, None)), BatchSize::SmallInput);
+            });
         }
-        let mut t = 600;
-        // Those of before the rollout have no canary: shared like this they would be a wrong share.
-        let mut next = ticks.iter().filter(|tick| tick.t >= 0).cycle();
-        c.bench_function(&format!("tick/{routes} routes x 19 bounds"), |b| {
-            b.iter_batched(
-                || {
-                    t += 1;
-                    Tick { t, weight: Ratio::percent(25), ..next.next().expect("a cycle has no end").clone() }
-                },
-                |tick| black_box(judge.observe(&tick, None)),
-                BatchSize::SmallInput,
-            );
-        });
+    }
+}
+
+fn look(c: &mut Criterion) {
+    for routes in [0, 50] {
+        let mut ticks = drawn(routes, Ratio::percent(25));
+        let mut judge = Judge::new(Policy { alpha: 1e-300, ..Policy::default() }, Bounds::default());
+        for tick in ticks.by_ref().take(600) {
+            judge.observe(&tick, None);
+        }
+        let unfinished = ticks.next().expect("there is always a second more");
         c.bench_function(&format!("convicts/{routes} routes x 19 bounds"), |b| {
-            b.iter(|| black_box(judge.convicts(&ticks[600])));
+            b.iter(|| black_box(judge.convicts(&unfinished)));
         });
     }
 }
@@ -60,7 +68,7 @@ fn replay(c: &mut Criterion) {
         let header = Header::default();
         let mut text = String::new();
         write_header(&mut text, &header);
-        for tick in ticks(routes, 600) {
+        for tick in drawn(routes, Ratio::percent(25)).take(630) {
             write_tick(&mut text, &header.meta, &tick);
         }
         let mut group = c.benchmark_group(format!("replay/{routes} routes"));
@@ -85,5 +93,5 @@ fn read(text: &str, mut each: impl FnMut(&Tick)) {
     }
 }
 
-criterion_group!(benches, response, tick, replay);
+criterion_group!(benches, response, tick, look, replay);
 criterion_main!(benches);

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing; `pub` marks what a module offers to its neighbours")]
 #![allow(missing_docs, reason = "names of tests are sentences")]
 
+mod allocation;
 mod deploy;
 mod e2e;
 mod faults;

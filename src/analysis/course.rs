@@ -21,6 +21,8 @@ pub(super) struct Course {
     /// Since when the weight is as it is, and what was seen since.
     weight_since: i64,
     at_weight: Counts,
+    /// Whether requests were left out since then: see [`Course::leave_out`].
+    has_left_out: bool,
     /// Whether the share fitted so badly at the weight before that it has to show first that it fits now.
     was_doubtful: bool,
     highest: Ratio,
@@ -95,6 +97,12 @@ impl Course {
         }
     }
 
+    /// Requests of the open tick were left out because of how they went. The lot was not drawn for what remains, so at this
+    /// weight it is compared by the share that is seen from now on.
+    pub(super) fn leave_out(&mut self) {
+        self.has_left_out = true;
+    }
+
     /// The weight of the open tick.
     pub(super) fn weight(&self) -> Ratio {
         self.tick.map_or(Ratio::ZERO, |(_, weight)| weight)
@@ -129,14 +137,15 @@ impl Course {
         }
     }
 
-    /// Whether the weight in force can be taken for the share by which labels were drawn. Looks at ended ticks only.
+    /// Whether the weight in force can be taken for the share by which labels were drawn. Looks at ended ticks only, but for
+    /// what was left out.
     ///
     /// Answers lag behind: at much traffic the first seconds at a new weight still end requests that were drawn at the old.
     pub(super) fn trust(&self) -> Trust {
         let weight = self.weight().fraction();
         let settling = self.now() - self.weight_since < SETTLING_S && self.rate() * weight >= MUCH_TRAFFIC;
         let doubtful = is_doubtful(&self.at_weight, weight) || self.is_still_doubtful();
-        if settling || doubtful || self.is_silent_stable() { Trust::Seen } else { Trust::Drawn }
+        if settling || doubtful || self.has_left_out || self.is_silent_stable() { Trust::Seen } else { Trust::Drawn }
     }
 
     /// Whether there is nothing to compare with: at a weight that leaves stable requests, it has none.
@@ -213,6 +222,7 @@ impl Course {
         self.weight_before = weight;
         self.weight_since = t;
         self.at_weight = Counts::default();
+        self.has_left_out = false;
         let raised = if weight > self.highest { Raised::Yes } else { Raised::No };
         self.highest = self.highest.max(weight);
         Progress::Next { raised, with_canary }

@@ -11,7 +11,7 @@ use super::line::Counts;
 use super::stream::{Ending, Favour, Stream, Trust, Weighing};
 use super::tables::{Table, Tables};
 use super::trace::{Header, Routing};
-use super::{Culprit, Policy, Report, Tick, Verdict};
+use super::{Culprit, Policy, Report, RouteName, Tick, Verdict};
 use crate::stats::{Bounds, Tally};
 use crate::types::Ratio;
 
@@ -44,7 +44,7 @@ pub struct Judge {
     /// Which part of the capital for latency each bound gets.
     relevance: Vec<f64>,
     routes: Vec<Stream>,
-    route_names: Arc<Vec<String>>,
+    route_names: Arc<Vec<RouteName>>,
     /// Requests and errors of the canary by route, since the start.
     route_canary: Vec<(u64, u64)>,
     gate: Gate,
@@ -232,12 +232,12 @@ impl Judge {
         if tick.canary.requests > 0 {
             self.last_canary = Some(tick.t);
         }
-        let failed = |tally: &Tally| match self.routing {
-            Routing::Request => tally.errors,
-            Routing::Sticky => tally.err_clients,
-        };
         let (stable, canary) = (&tick.stable, &tick.canary);
-        let errors = counts((stable.requests, failed(stable)), (canary.requests, failed(canary)));
+        let errors = counts(first_failures(self.routing, stable), first_failures(self.routing, canary));
+        if errors.requests() < stable.requests + canary.requests {
+            self.course.leave_out();
+            self.trust = Trust::Seen;
+        }
         self.course.add(&errors);
         self.errors.add(&errors);
         self.warm_up.add(&errors);
@@ -271,7 +271,7 @@ impl Judge {
     }
 
     /// The stream of a route: mostly at the same place as in the tick before. A new route gets one while there is room.
-    fn route_index(&mut self, route: &str, place: usize) -> Option<usize> {
+    fn route_index(&mut self, route: &RouteName, place: usize) -> Option<usize> {
         if self.route_names.get(place).is_some_and(|name| name == route) {
             return Some(place);
         }
@@ -281,7 +281,7 @@ impl Judge {
         if self.routes.len() == MAX_ROUTES {
             return None;
         }
-        Arc::make_mut(&mut self.route_names).push(route.to_owned());
+        Arc::make_mut(&mut self.route_names).push(route.clone());
         self.routes.push(Stream::new(Kind::Route, self.course.now()));
         self.route_canary.push((0, 0));
         Some(self.routes.len() - 1)
@@ -295,6 +295,19 @@ impl Judge {
 
 fn weighing<'a>(policy: &'a Policy, table: Option<&'a Table>, weight: Ratio, trust: Trust) -> Option<Weighing<'a>> {
     table.map(|table| Weighing { policy, table, weight: weight.fraction(), trust })
+}
+
+/// `(requests, failures)` that count. With affinity what a client fails after its first failure is left out altogether: one
+/// client that cannot be served would else be a crowd of failures, or, were only its first one counted, a crowd that is served
+/// well.
+fn first_failures(routing: Routing, tally: &Tally) -> (u64, u64) {
+    match routing {
+        Routing::Request => (tally.requests, tally.errors),
+        Routing::Sticky => {
+            let requests = tally.requests.saturating_sub(tally.errors.saturating_sub(tally.err_clients));
+            (requests, tally.err_clients.min(requests))
+        }
+    }
 }
 
 fn counts(stable: (u64, u64), canary: (u64, u64)) -> Counts {

@@ -185,15 +185,27 @@ fn project(weight: f64, line: Line, stable: f64, canary: f64) -> (f64, f64) {
     let beside = ((canary - line.plus) / line.times).clamp(0.0, 1.0);
     // Where the line leaves the unit square at the bottom or at the top.
     let (least, most) = (-line.plus / line.times, (1.0 - line.plus) / line.times);
-    let x = root(slope, stable.min(beside).max(least), stable.max(beside).min(most));
+    let x =
+        root(slope, (stable.min(beside).max(least), stable.max(beside).min(most)), guess(weight, line, stable, canary));
     (x, line.at(x))
 }
 
-/// The root of a function, given with its derivative, that is negative at `low` and positive at `high`: Newton's steps, and
-/// a bisection where one would lead out of the bracket or hardly narrows it. Only sums, products and quotients: the same bits
-/// on every machine.
-fn root(f: impl Fn(f64) -> (f64, f64), mut low: f64, mut high: f64) -> f64 {
-    let mut x = 0.5 * (low + high);
+/// Nearly the same point: where failures are rare, `x(1-x)` is `x`, and the cubic a quadratic.
+fn guess(weight: f64, line: Line, stable: f64, canary: f64) -> f64 {
+    let (stay, go) = (1.0 - weight, weight * line.times);
+    let square = (stay + go) * line.times;
+    let linear = stay * (line.plus - stable * line.times) + go * (line.plus - canary);
+    let constant = -stay * stable * line.plus;
+    let spread = (linear * linear - 4.0 * square * constant).sqrt();
+    // The larger root, in the form that takes no difference of like numbers.
+    if linear <= 0.0 { (spread - linear) / (2.0 * square) } else { -2.0 * constant / (linear + spread) }
+}
+
+/// The root of a function, given with its derivative, that is negative at `low` and positive at `high`: Newton's steps from
+/// `guess`, and a bisection where one would lead out of the bracket or hardly narrows it. Only sums, products and quotients:
+/// the same bits on every machine.
+fn root(f: impl Fn(f64) -> (f64, f64), (mut low, mut high): (f64, f64), guess: f64) -> f64 {
+    let mut x = if guess > low && guess < high { guess } else { 0.5 * (low + high) };
     let mut last_step = high - low;
     for _ in 0..MAX_ROUNDS {
         let (value, steepness) = f(x);
@@ -204,6 +216,10 @@ fn root(f: impl Fn(f64) -> (f64, f64), mut low: f64, mut high: f64) -> f64 {
         }
         let newton = x - value / steepness;
         let step = (newton - x).abs();
+        // Before the bracket is asked: the last step may be none, and then it does not lead into the bracket either.
+        if step <= PRECISION * x {
+            return newton;
+        }
         let is_good = newton > low && newton < high && step < 0.5 * last_step;
         let next = if is_good { newton } else { 0.5 * (low + high) };
         last_step = (next - x).abs();

@@ -47,4 +47,4 @@ pub use hypotheses::Kind;
 pub use judge::Judge;
 pub use policy::{Line, Policy};
 pub use report::{Culprit, Hold, Report, Verdict};
-pub use tick::{RouteTally, Tick};
+pub use tick::{RouteName, RouteTally, Tick};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::RouteName;
 use crate::types::Span;
 
 /// What convicts a canary.
@@ -15,7 +16,7 @@ pub enum Culprit {
     /// Too many responses slower than this many milliseconds.
     Latency(u32),
     /// Too many errors on one route.
-    Route(String),
+    Route(RouteName),
 }
 
 impl fmt::Display for Culprit {

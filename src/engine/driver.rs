@@ -21,7 +21,7 @@ use super::{JournalEntry, ReleaseStatus, StateDir, StateError};
 use crate::analysis::Verdict;
 use crate::clock::Clock;
 use crate::failures::Failures;
-use crate::rollout::{self, Command, Input, Phase, Transition, permits};
+use crate::rollout::{self, Command, Phase, Transition, permits};
 use crate::snapshot::{Current, Release, Snapshot};
 use crate::types::{Name, Timestamp};
 
@@ -192,7 +192,8 @@ impl Engine {
         let name = name.clone();
         permits(&tracked.state, command).map_err(|refusal| CommandError::Refused { release: name.clone(), refusal })?;
         tracked.close_tick(now);
-        if let Some(entry) = entry(tracked, tracked.decide(now, Some(Input::Command { command, by })), now) {
+        let transition = tracked.decide(now, Some((command, by)));
+        if let Some(entry) = entry(tracked, transition, now) {
             self.carry_out(entry, now).map_err(CommandError::Journal)?;
         }
         self.status_of(&name, now).ok_or_else(unknown)

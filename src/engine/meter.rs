@@ -21,7 +21,7 @@ impl Reading {
     pub(super) fn of(release: &Release) -> Self {
         let told_apart = if routing(release) == Routing::Request { &release.routes[..] } else { &[] };
         let read = |route: &std::sync::Arc<crate::snapshot::RouteLive>| RouteTally {
-            route: route.name.to_string(),
+            route: route.name.clone().into(),
             stable: route.side(Side::Stable).read(),
             canary: route.side(Side::Canary).read(),
         };
@@ -91,17 +91,13 @@ impl Meter {
 impl Meter {
     /// What came of a route since the last tick. An error whose request is not there yet stays for the next one.
     fn since(&self, route: &RouteTally) -> RouteTally {
-        let zero = RouteTally::default();
-        let taken = self.taken.routes.iter().find(|taken| taken.route == route.route).unwrap_or(&zero);
+        let taken = self.taken.routes.iter().find(|taken| taken.route == route.route);
+        let (stable, canary) = taken.map_or_else(Default::default, |taken| (taken.stable, taken.canary));
         let new = |now: (u64, u64), before: (u64, u64)| {
             let requests = now.0.saturating_sub(before.0);
             (requests, now.1.saturating_sub(before.1).min(requests))
         };
-        RouteTally {
-            route: route.route.clone(),
-            stable: new(route.stable, taken.stable),
-            canary: new(route.canary, taken.canary),
-        }
+        RouteTally { route: route.route.clone(), stable: new(route.stable, stable), canary: new(route.canary, canary) }
     }
 }
 

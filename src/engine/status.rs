@@ -62,10 +62,16 @@ pub struct ReleaseStatus {
 pub struct SideStatus {
     /// Its backend.
     pub backend: Name,
-    /// Requests since the rollout began that count as evidence.
+    /// Users' requests since the rollout began that count as evidence.
     pub requests: u64,
     /// Failures among them.
     pub errors: u64,
+    /// Of the canary: its answers to copies of requests before its first user, which count as evidence too.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copies: u64,
+    /// Failures among these.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed_copies: u64,
     /// Requests per second lately.
     pub rate: f64,
     /// The median of the response times since the rollout began; `None` without requests.
@@ -119,16 +125,24 @@ fn side(tracked: &Tracked, side: Side) -> SideStatus {
     let backend = tracked.release.backend(side);
     let ((seen, rate), bounds) = (tracked.side(side), &tracked.release.bounds);
     let now = uptime();
+    let (copies, failed) = if side == Side::Canary { tracked.copies() } else { (0, 0) };
     SideStatus {
         backend: backend.name.clone(),
-        requests: seen.requests,
-        errors: seen.errors,
+        requests: seen.requests.saturating_sub(copies),
+        errors: seen.errors.saturating_sub(failed),
+        copies,
+        failed_copies: failed,
         rate,
         p50: quantile(seen, bounds, 0.5),
         p99: quantile(seen, bounds, 0.99),
         available: backend.endpoints.iter().filter(|endpoint| is_available(endpoint, now)).count(),
         endpoints: backend.endpoints.len(),
     }
+}
+
+/// What is mostly not there is not written.
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The response time that a share `q` of the exchanges did not exceed, straight lines drawn between the bounds; beyond the

@@ -13,7 +13,7 @@ use super::trace_file::{self, TraceFile};
 use crate::analysis::Tick;
 use crate::analysis::trace::TraceError;
 use crate::failures::Failures;
-use crate::rollout::{Input, Scene, State, Transition, invariants, reconcile, start, step};
+use crate::rollout::{Command, Input, Scene, State, Transition, invariants, reconcile, start, step};
 use crate::snapshot::Release;
 use crate::stats::Tally;
 use crate::types::{Ratio, Side, Timestamp};
@@ -179,9 +179,12 @@ impl Tracked {
     }
 
     /// What the state machine makes of the evidence, or of a command.
-    pub(super) fn decide(&self, now: Timestamp, command: Option<Input<'_>>) -> Transition {
-        let checks = self.checks.results();
-        let input = command.unwrap_or(Input::Tick { report: &self.evidence.report, checks: &checks });
+    pub(super) fn decide(&self, now: Timestamp, command: Option<(Command, &str)>) -> Transition {
+        let (report, checks) = (&self.evidence.report, self.checks.results());
+        let input = match command {
+            Some((command, by)) => Input::Command { command, by, report },
+            None => Input::Tick { report, checks: &checks },
+        };
         self.lawful(step(&self.release.spec, &self.state, now, input), Some(input))
     }
 
@@ -211,6 +214,10 @@ impl Tracked {
             // What came while the journal was written belongs to the old weight.
             self.close_tick(now);
         }
+        if self.state.is_mirrored() && !entry.state.is_mirrored() {
+            // A first step may have the very weight that copies were drawn with.
+            self.evidence.at_weight = Default::default();
+        }
         self.state = entry.state.clone();
         self.last = Some(entry);
         self.release.put_in_force(&self.state);
@@ -231,8 +238,14 @@ impl Tracked {
             seen: (&self.evidence.seen.0, &self.evidence.seen.1),
             at_weight: (&self.evidence.at_weight.0, &self.evidence.at_weight.1),
             mirrored: self.state.is_mirrored(),
+            copies: self.copies(),
             bounds: &release.bounds,
         }
+    }
+
+    /// What of the canary's answers were answers to copies, and failures among them.
+    pub(super) fn copies(&self) -> (u64, u64) {
+        self.state.of_copies(&self.evidence.report)
     }
 
     /// What was seen of one side, and its requests a second lately.

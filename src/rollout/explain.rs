@@ -24,8 +24,35 @@ pub struct Scene<'a> {
     pub at_weight: (&'a Tally, &'a Tally),
     /// Whether what is seen of the canary are its answers to copies of requests.
     pub mirrored: bool,
+    /// `(answers, failures)` to copies, among what the judge counts of the canary: see [`State::of_copies`].
+    pub copies: (u64, u64),
     /// How the tallies' buckets are to be read.
     pub bounds: &'a Bounds,
+}
+
+impl Scene<'_> {
+    /// `(requests, failures)` of the canary's users; while it gets copies alone, of these.
+    fn of_canary(&self, report: &Report) -> (u64, u64) {
+        let (requests, failures) = report.canary;
+        if self.mirrored {
+            return report.canary;
+        }
+        (requests.saturating_sub(self.copies.0), failures.saturating_sub(self.copies.1))
+    }
+
+    /// `4 canary responses`, and how many answers to copies came before them.
+    pub(super) fn responses(&self, report: &Report) -> String {
+        let responses = counted(self.of_canary(report).0, "canary response");
+        if self.mirrored || self.copies.0 == 0 {
+            return responses;
+        }
+        format!("{responses} and {} to copies", counted(self.copies.0, "answer"))
+    }
+
+    /// Whether no user of the canary has been answered yet.
+    pub(super) fn has_no_response(&self, report: &Report) -> bool {
+        self.of_canary(report).0 == 0
+    }
 }
 
 /// Why `state` was entered, from the weight `from`: one sentence, without capital and full stop.
@@ -137,7 +164,7 @@ fn no_evidence(scene: &Scene<'_>, from: Ratio, state: &State, report: &Report) -
     let Scene { canary, spec, .. } = scene;
     let at_most = if scene.mirrored { spec.mirror().at_most } else { spec.step(spec.fitting(from)).at_most };
     let limit = at_most.map_or_else(String::new, |limit| format!(" ({})", Span(limit)));
-    let seen = counted(report.canary.0, "canary response");
+    let seen = scene.responses(report);
     match state.phase {
         Phase::Aborted => {
             format!("aborted at {from}: {seen} are too few to be sure of {canary}, and the time for it is over{limit}")
@@ -190,13 +217,14 @@ pub(super) fn ways_on(release: &Name, spec: &Spec, weight: Ratio) -> String {
 /// Both error rates, canary first, at one weight where there is anything to tell of it; else as the judge counts.
 pub(super) fn comparison(scene: &Scene<'_>, report: &Report) -> String {
     let (stable, canary) = scene.at_weight;
-    let telling = canary.errors > 0 || (canary.requests > 0 && report.canary.1 == 0);
+    let all = scene.of_canary(report);
+    let telling = canary.errors > 0 || (canary.requests > 0 && all.1 == 0);
     let (canary, stable) = if telling {
         ((canary.requests, canary.errors), (stable.requests, stable.errors))
     } else {
-        (report.canary, report.stable)
+        (all, report.stable)
     };
-    let lately = if canary == report.canary { "" } else { " at this weight" };
+    let lately = if canary == all { "" } else { " at this weight" };
     let of_canary = part(canary.1, canary.0, if scene.mirrored { "mirrored request" } else { "request" });
     format!("{} failed {of_canary}{lately}, {} {}", scene.canary, scene.stable, part_again(stable.1, stable.0))
 }

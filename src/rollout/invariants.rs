@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::spec::SMALL;
-use super::traffic::MOST_RATE;
+use super::traffic::{LEARNED, MOST_RATE};
 use super::{CheckResult, Command, Input, OnNoEvidence, Phase, Reason, Spec, State, Transition};
 use crate::analysis::{Hold, Report, Verdict};
 use crate::types::Ratio;
@@ -44,6 +44,9 @@ pub enum Violation {
     /// Out of aborted by anything but a retry.
     #[error("aborted is final until a retry")]
     LeftAborted,
+    /// Copies ended, and it is not said when and with what; or the other way round.
+    #[error("the end of the copies and what is said of it go together")]
+    Copies,
     /// Another rollout, or another attempt without a retry.
     #[error("the rollout or its attempt changed")]
     Identity,
@@ -71,6 +74,8 @@ pub fn invariants(
     }
     let same = (after.attempt, &after.rollout, after.started) == (before.attempt, &before.rollout, before.started);
     hold(same, Violation::Identity)?;
+    let ends_copies = before.is_mirrored() && !after.is_mirrored();
+    hold(after.copies.is_some() == (before.copies.is_some() || ends_copies), Violation::Copies)?;
     hold(before.phase != Phase::Promoted || after == before, Violation::LeftPromoted)?;
     hold(before.phase != Phase::Aborted || after == before, Violation::LeftAborted)?;
     match input {
@@ -158,7 +163,9 @@ fn by_traffic(spec: &Spec, before: &State, after: &State, report: &Report) -> Re
     hold(spec.start_by_traffic && !suspected, Violation::RoseWithoutEvidence)?;
     let passed_over = spec.steps.iter().take(after.step);
     let unconditional = passed_over.clone().all(|step| step.at_least.is_zero() && !step.pause);
-    hold(before.step_started == before.started && unconditional, Violation::RoseEarly)
+    let began = before.copies.map_or(before.started, |copies| copies.until);
+    let known = before.copies.is_none() || after.step_started.since(began) >= LEARNED;
+    hold(before.step_started == began && known && unconditional, Violation::RoseEarly)
 }
 
 fn hold(rule: bool, otherwise: Violation) -> Result<(), Violation> {

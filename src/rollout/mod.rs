@@ -21,7 +21,7 @@ pub use outlook::eta;
 pub use present::present;
 pub use reason::Reason;
 pub use spec::{HoldBack, MirrorFirst, OnNoEvidence, OnSuspicion, Spec, Step};
-pub use state::{CheckResult, Command, Input, Pause, Phase, State, Transition};
+pub use state::{CheckResult, Command, Copies, Input, Pause, Phase, State, Transition};
 pub use step::{Refusal, permits, reconcile, start, step};
 
 #[cfg(test)]

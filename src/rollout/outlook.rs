@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::step::{has_mirrored, has_passed};
-use super::words::{about, count, counted, each};
+use super::words::{about, count, each};
 use super::{CheckResult, OnNoEvidence, Phase, Scene, Spec, State};
 use crate::analysis::{Hold, Report, Verdict};
 use crate::types::{Ratio, Span, Timestamp};
@@ -67,9 +67,9 @@ fn foreseen(scene: &Scene<'_>, state: &State, report: &Report, now: Timestamp) -
 }
 
 /// `4 canary responses so far, some 310 more needed; at this rate about 15 minutes to a decision`.
-pub(super) fn outlook(report: &Report, eta: Option<Span>) -> String {
+pub(super) fn outlook(scene: &Scene<'_>, report: &Report, eta: Option<Span>) -> String {
     let (requests, _) = report.canary;
-    let seen = so_far(requests);
+    let seen = so_far(scene, report);
     let needed = report.needed.filter(|&needed| needed > 0);
     if report.needed.is_none() && requests > 0 && report.hold == Some(Hold::MoreEvidence) {
         return format!(
@@ -85,22 +85,22 @@ pub(super) fn outlook(report: &Report, eta: Option<Span>) -> String {
 /// What is to be said while the canary gets nothing: whether that is for want of traffic, and when there will be more.
 pub(super) fn silence(scene: &Scene<'_>, state: &State, report: &Report, now: Timestamp, eta: Option<Span>) -> String {
     let Scene { release, canary, .. } = scene;
-    let (requests, _) = report.canary;
+    let silent = scene.has_no_response(report);
     if state.weight == Ratio::ZERO {
         return format!("{canary} gets no requests at a weight of 0%, so there is nothing to judge");
     }
-    if report.stable.0 == 0 && requests == 0 {
+    if report.stable.0 == 0 && silent {
         return format!("no request has come to {release} yet, so there is nothing to judge");
     }
     match gap(scene, state, now) {
-        Some(every) if requests == 0 => {
+        Some(every) if silent => {
             let weight = state.weight;
             format!("no canary response yet; at this rate and {weight} one comes {}", each(every))
         }
-        Some(every) => format!("{}; one comes {}", outlook(report, eta), each(every)),
-        None if requests == 0 => format!("{canary} gets no requests, so there is nothing to judge"),
+        Some(every) => format!("{}; one comes {}", outlook(scene, report, eta), each(every)),
+        None if silent => format!("{canary} gets no requests, so there is nothing to judge"),
         None => {
-            let seen = so_far(requests);
+            let seen = so_far(scene, report);
             format!("{canary} gets no requests at the moment, so there is nothing to judge ({seen})")
         }
     }
@@ -114,11 +114,11 @@ fn gap(scene: &Scene<'_>, state: &State, now: Timestamp) -> Option<Duration> {
     (LONG_S..MOST_S).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }
 
-fn so_far(requests: u64) -> String {
-    if requests == 0 {
+fn so_far(scene: &Scene<'_>, report: &Report) -> String {
+    if report.canary.0 == 0 {
         "no canary response yet".to_owned()
     } else {
-        format!("{} so far", counted(requests, "canary response"))
+        format!("{} so far", scene.responses(report))
     }
 }
 

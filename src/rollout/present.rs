@@ -18,7 +18,7 @@ pub fn present(scene: &Scene<'_>, state: &State, report: &Report, checks: &[Chec
         Phase::Promoted => format!("promoted: {canary} has all traffic"),
         Phase::Aborted => format!("aborted: {canary} has no traffic; `weir retry {release}` starts it again"),
         Phase::Paused => {
-            let seen = counted(report.canary.0, "canary response");
+            let seen = scene.responses(report);
             let why = match state.pause {
                 Some(Pause::Approval) => {
                     format!("{} has passed; {}", of_steps(spec, state, ""), ways_on(release, spec, weight))
@@ -94,7 +94,7 @@ fn awaited(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
 fn missing(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckResult], now: Timestamp) -> String {
     let Scene { stable, canary, .. } = scene;
     let eta = eta(scene, state, report, checks, now);
-    let outlook = |report| outlook(report, eta);
+    let outlook = |report| outlook(scene, report, eta);
     match report.hold {
         Some(Hold::NoCanaryTraffic) => silence(scene, state, report, now, eta),
         Some(Hold::NoStableTraffic) => {
@@ -115,8 +115,11 @@ fn missing(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
         Some(Hold::ShareMismatch) => {
             let all = report.stable.0 + report.canary.0;
             let share = percent(report.canary.0, all);
+            // Less than its share is a canary that loses requests. With affinity more is somebody's who asks a lot.
+            let more = report.canary.0 as f64 > all as f64 * state.weight.fraction();
+            let way_on = if more { crowd(scene, state) } else { String::new() };
             format!(
-                "{canary} got {share} of the requests so far, which does not fit its weight: not going on like this"
+                "{canary} got {share} of the requests so far, which does not fit its weight: not going on like this{way_on}"
             )
         }
         Some(Hold::MinimumTime) => {
@@ -127,6 +130,16 @@ fn missing(scene: &Scene<'_>, state: &State, report: &Report, checks: &[CheckRes
         }
         Some(Hold::MoreEvidence) | None => outlook(report),
     }
+}
+
+/// What to do where one client sends most of the canary's requests.
+fn crowd(scene: &Scene<'_>, state: &State) -> String {
+    let Scene { release, spec, .. } = scene;
+    let Some(next) = spec.next_weight(state.weight) else { return String::new() };
+    format!(
+        " (with affinity a single client that sends most of them does this, and its answers say little of the others': send it \
+         to stable by an override, or go on by hand with `weir set-weight {release} {next}`)"
+    )
 }
 
 /// The strength of the evidence against the canary, behind `text`; nothing while there is hardly any.

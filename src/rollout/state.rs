@@ -70,9 +70,32 @@ pub struct State {
     pub step_started: Timestamp,
     /// When it was promoted or aborted.
     pub ended: Option<Timestamp>,
+    /// What came of copies of requests before the first user; `None` where there were none, and while they go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<Copies>,
+}
+
+/// What came of copies of requests. Some that were under way at the end may be answered later, and count as users' requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Copies {
+    /// When they ended: by the first step, or with the rollout.
+    pub until: Timestamp,
+    /// The canary's answers to them.
+    pub answers: u64,
+    /// Failures among these.
+    pub failed: u64,
 }
 
 impl State {
+    /// `(answers, failures)` to copies, among what `report` counts of the canary: nothing that a user saw.
+    pub fn of_copies(&self, report: &Report) -> (u64, u64) {
+        if self.is_mirrored() {
+            return report.canary;
+        }
+        self.copies.map_or((0, 0), |copies| (copies.answers, copies.failed))
+    }
+
     /// Whether the canary gets copies of requests in place of users; also while that is paused.
     pub fn is_mirrored(&self) -> bool {
         self.phase == Phase::Mirroring || self.pause == Some(Pause::Mirroring)
@@ -130,11 +153,15 @@ pub enum Input<'a> {
         command: Command,
         /// Who, for the journal.
         by: &'a str,
+        /// What the judge says at that moment.
+        report: &'a Report,
     },
     /// The canary is gone, whatever its traffic says.
     Gone {
         /// Why.
         reason: &'a Reason,
+        /// What the judge said last.
+        report: &'a Report,
     },
 }
 

@@ -1,7 +1,9 @@
 //! The state machine. Total: every input in every state has an answer, and none panics.
 
 use super::traffic::start_by_traffic;
-use super::{CheckResult, Command, Input, OnNoEvidence, OnSuspicion, Pause, Phase, Reason, Spec, State, Transition};
+use super::{
+    CheckResult, Command, Copies, Input, OnNoEvidence, OnSuspicion, Pause, Phase, Reason, Spec, State, Transition,
+};
 use crate::analysis::{Culprit, Hold, Report, Verdict};
 use crate::types::{Ratio, Timestamp};
 
@@ -58,17 +60,22 @@ pub fn step(spec: &Spec, state: &State, now: Timestamp, input: Input<'_>) -> Tra
     if state.rollout != spec.rollout {
         return Transition::stay(state);
     }
-    match input {
-        Input::Tick { report, checks } if state.phase.is_open() => tick(spec, state, now, report, checks),
-        Input::Command { command, by } if permits(state, command).is_ok() => {
+    let (report, mut transition) = match input {
+        Input::Tick { report, checks } if state.phase.is_open() => (report, tick(spec, state, now, report, checks)),
+        Input::Command { command, by, report } if permits(state, command).is_ok() => {
             let reason = Reason::Command { command, by: by.to_owned() };
-            Transition::to(obey(spec, state, now, command), reason)
+            (report, Transition::to(obey(spec, state, now, command), reason))
         }
-        Input::Gone { reason } if state.phase.is_open() => {
-            Transition::to(end(state, Phase::Aborted, now), reason.clone())
+        Input::Gone { reason, report } if state.phase.is_open() => {
+            (report, Transition::to(end(state, Phase::Aborted, now), reason.clone()))
         }
-        Input::Tick { .. } | Input::Command { .. } | Input::Gone { .. } => Transition::stay(state),
+        Input::Tick { .. } | Input::Command { .. } | Input::Gone { .. } => return Transition::stay(state),
+    };
+    if state.is_mirrored() && !transition.state.is_mirrored() {
+        let (answers, failed) = report.canary;
+        transition.state.copies = Some(Copies { until: now, answers, failed });
     }
+    transition
 }
 
 /// Fits the state to a configuration whose steps may have changed. Another rollout starts; the same one keeps its weight
@@ -114,6 +121,7 @@ fn begin(spec: &Spec, attempt: u32, now: Timestamp) -> State {
         started: now,
         step_started: now,
         ended: None,
+        copies: None,
     };
     if spec.mirror_first.is_some() { mirrored(&state, now) } else { state }
 }
@@ -140,7 +148,7 @@ fn tick(spec: &Spec, state: &State, now: Timestamp, report: &Report, checks: &[C
     if state.phase == Phase::Mirroring {
         return mirror(spec, state, now, report);
     }
-    if let Some(first) = start_by_traffic(spec, state, report, checks) {
+    if let Some(first) = start_by_traffic(spec, state, now, report, checks) {
         return Transition::to(stand(spec, state, first, now), Reason::LittleTraffic);
     }
     let step = spec.step(state.step);

@@ -49,5 +49,5 @@ fn tick(spec: &Spec, state: &State, now: Timestamp, verdict: Verdict) -> Transit
 }
 
 fn command(spec: &Spec, state: &State, now: Timestamp, command: Command) -> Transition {
-    step(spec, state, now, Input::Command { command, by: "alice" })
+    step(spec, state, now, Input::Command { command, by: "alice", report: &Report::default() })
 }

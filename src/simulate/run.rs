@@ -49,7 +49,8 @@ impl Outcome {
     /// Adds what a second of `world` did to users, and, where the fault `is_there`, what it told.
     fn add(&mut self, world: &World, tick: &Tick, (policy, bounds): (&Policy, &Bounds), is_there: bool) {
         if tick.t >= 0 {
-            self.hurt += tick.canary.requests as f64 * world.harm(bounds);
+            let others = world.of_others(tick.weight.fraction());
+            self.hurt += tick.canary.requests as f64 * others * world.harm(bounds);
         }
         if is_there && world.canary_takes_part() {
             let requests = (tick.stable.requests + tick.canary.requests) as f64;

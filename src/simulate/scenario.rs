@@ -156,6 +156,10 @@ pub static ALL: &[Scenario] = &[
         bad_client: 5,
         ..errors(0.001, 0.001)
     }),
+    Scenario::imagined("one-heavy-client-of-a-bad-canary", Truth::Bad, 0, Routing::Sticky, |_, _| World {
+        heavy_client: 0.6,
+        ..errors(0.001, 0.5)
+    }),
     good("low-traffic", |_, _| same(5.0, Behaviour::failing(0.002))),
     good("traffic-gap", |t, _| same(if outage(t, 90, 150) { 0.0 } else { 166.0 }, Behaviour::failing(0.002))),
     good("flash-crowd", |t, _| same(if outage(t, 100, 200) { 1500.0 } else { 100.0 }, Behaviour::failing(0.002))),
@@ -206,6 +210,11 @@ pub static ALL: &[Scenario] = &[
     at_random("any-tolerable", Truth::Good, Routing::Request, drawn::tolerable),
     at_random("any-tolerable-with-affinity", Truth::Good, Routing::Sticky, drawn::tolerable),
     at_random("any-bad", Truth::Bad, Routing::Request, drawn::bad),
+    // Who would promote on what one client gets promotes with the chance that a canary which is bad for others has this client.
+    Scenario::imagined("one-heavy-client", Truth::Undecidable, 0, Routing::Sticky, |_, _| World {
+        heavy_client: 0.6,
+        ..errors(0.001, 0.001)
+    }),
     undecidable("no-canary-traffic", |_, _| World { canary_absent: true, ..errors(0.001, 0.001) }),
     undecidable("no-stable-traffic", |_, _| World { stable_absent: true, ..errors(0.001, 0.001) }),
     undecidable("far-too-little-traffic", |_, _| same(0.05, Behaviour::failing(0.01))),

@@ -12,15 +12,21 @@ use super::world::{Behaviour, World};
 /// holds here holds there.
 pub fn draw(world: &World, t: i64, weight: Ratio, bounds: &Bounds, rng: &mut fastrand::Rng) -> Tick {
     let requests = poisson(world.rate, rng);
-    let to_canary = if world.canary_absent { 0 } else { binomial(requests, weight.fraction(), rng) };
+    let heavy = if weight > Ratio::ZERO { binomial(requests, world.heavy_client, rng) } else { 0 };
+    let lot = requests - heavy;
+    let to_canary = if world.canary_absent { 0 } else { heavy + binomial(lot, weight.fraction(), rng) };
     let to_stable = if world.stable_absent { 0 } else { requests - to_canary };
     let mut tick = Tick { t, weight, ..Tick::default() };
     let routes = world.routes;
-    tick.routes = (0..routes).map(|i| RouteTally { route: format!("/r/{i}"), ..RouteTally::default() }).collect();
+    tick.routes =
+        (0..routes).map(|i| RouteTally { route: format!("/r/{i}").into(), ..RouteTally::default() }).collect();
     let rows = &mut tick.routes;
     tick.stable = draw_side(&world.stable, to_stable, bounds, rng, |i, counts| rows[i].stable = counts, routes);
     tick.canary = draw_side(&world.canary, to_canary, bounds, rng, |i, counts| rows[i].canary = counts, routes);
     (tick.stable.err_clients, tick.canary.err_clients) = (tick.stable.errors, tick.canary.errors);
+    // Of one client all failures but the first are no news.
+    let again = hypergeometric(to_canary, heavy.min(to_canary), tick.canary.errors, rng);
+    tick.canary.err_clients -= if t == 0 { again.saturating_sub(1) } else { again };
     if world.bad_client > 0 && weight > Ratio::ZERO {
         let here = Tally { requests: world.bad_client, errors: world.bad_client, ..Tally::default() };
         tick.canary += &here;

@@ -16,6 +16,8 @@ pub struct World {
     pub stable_absent: bool,
     /// Failing requests a second of one client who, by affinity, is with the canary: nothing but his first one is news.
     pub bad_client: u64,
+    /// The share of all requests that one client sends who, by affinity, is with the canary while that has a weight.
+    pub heavy_client: f64,
     /// How stable does.
     pub stable: Behaviour,
     /// How the canary does.
@@ -72,12 +74,27 @@ impl Behaviour {
 impl World {
     /// Two versions under `rate` requests a second.
     pub fn of(rate: f64, stable: Behaviour, canary: Behaviour) -> Self {
-        Self { rate, routes: 0, canary_absent: false, stable_absent: false, bad_client: 0, stable, canary }
+        Self {
+            rate,
+            routes: 0,
+            canary_absent: false,
+            stable_absent: false,
+            bad_client: 0,
+            heavy_client: 0.0,
+            stable,
+            canary,
+        }
     }
 
-    /// Whether there is anything to compare.
+    /// Whether there is anything to compare, and the lot says who has what.
     pub fn canary_takes_part(&self) -> bool {
-        !self.canary_absent && !self.stable_absent
+        !self.canary_absent && !self.stable_absent && self.heavy_client == 0.0
+    }
+
+    /// The part of the canary's requests at `weight` that comes from users other than the one who sends so many.
+    pub fn of_others(&self, weight: f64) -> f64 {
+        let others = (1.0 - self.heavy_client) * weight;
+        if self.heavy_client > 0.0 { others / (others + self.heavy_client) } else { 1.0 }
     }
 
     /// The chance that a request to the canary hurts its user: that it fails, or is slower than some bound, where on stable

@@ -55,7 +55,7 @@ impl Judge {
     }
 
     /// The route that nearly all of the canary's errors lie on, if it is but a small part of the traffic.
-    fn guilty_route(&self) -> Option<String> {
+    fn guilty_route(&self) -> Option<RouteName> {
         let (requests, errors) = self.route_canary.iter().fold((0, 0), |sum, route| (sum.0 + route.0, sum.1 + route.1));
         let guilty = |&(n, e): &(u64, u64)| {
             let share = n as f64 / requests as f64;

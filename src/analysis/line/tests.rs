@@ -68,3 +68,27 @@ fn clean_answers_needed_for_promotion_match_the_bound() {
     let counts = Counts { stable: 919, canary: 919, ..Counts::default() };
     assert!((bet.gain(&counts) - 100f64.ln()).abs() < 0.02, "{}", bet.gain(&counts));
 }
+
+#[test]
+fn a_root_is_found_in_a_handful_of_steps() {
+    for (guess, most) in [(0.0, 8), (1.4, 5)] {
+        let looks = std::cell::Cell::new(0);
+        let square = |x: f64| {
+            looks.set(looks.get() + 1);
+            (x * x - 2.0, 2.0 * x)
+        };
+        assert!((root(square, (0.0, 2.0), guess) - 2f64.sqrt()).abs() < 1e-15);
+        assert!(looks.get() <= most, "{}", looks.get());
+    }
+}
+
+#[test]
+fn where_failures_are_rare_the_guess_is_nearly_the_projection() {
+    for weight in [0.01, 0.25, 0.5] {
+        for (stable, canary) in [(1e-4, 0.003), (0.002, 0.02), (0.01, 0.06)] {
+            let projection = project(weight, LINES[0], stable, canary).0;
+            let off = guess(weight, LINES[0], stable, canary) / projection - 1.0;
+            assert!(off.abs() < 0.06, "{weight} {stable} {canary}: {off}");
+        }
+    }
+}

@@ -250,7 +250,7 @@ fn route_of<'a>(
     let at = match found {
         Some(at) => at,
         None => {
-            let route = std::str::from_utf8(name).map_err(|_| "the route must be UTF-8")?.to_owned();
+            let route = std::str::from_utf8(name).map_err(|_| "the route must be UTF-8")?.into();
             routes.push(RouteTally { route, ..RouteTally::default() });
             routes.len() - 1
         }

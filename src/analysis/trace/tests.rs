@@ -22,7 +22,7 @@ fn a_tick_is_written_as_specified() {
     let header = header(Routing::Request);
     let stable = tally_from_cumulative(166, 14, 0, &[0, 31, 166]);
     let canary = tally_from_cumulative(2, 0, 0, &[0, 1, 1]);
-    let routes = vec![RouteTally { route: "/r/44".to_owned(), stable: (7, 1), canary: (0, 0) }];
+    let routes = vec![RouteTally { route: "/r/44".into(), stable: (7, 1), canary: (0, 0) }];
     let tick = Tick { t: 43, weight: Ratio::percent(1), stable, canary, routes };
     let text = write(&header, &[tick]);
     let mut lines = text.lines();
@@ -80,9 +80,9 @@ fn what_is_no_trace_is_refused_with_the_line() {
 #[test]
 fn a_route_that_would_break_the_row_is_tamed() {
     let header = header(Routing::Request);
-    let routes = vec![RouteTally { route: "a,b\nc".to_owned(), stable: (1, 0), canary: (0, 0) }];
+    let routes = vec![RouteTally { route: "a,b\nc".into(), stable: (1, 0), canary: (0, 0) }];
     let trace = parse(&write(&header, &[Tick { routes, ..Tick::default() }])).unwrap();
-    assert_eq!(trace.ticks[0].routes[0].route, "a_b_c");
+    assert_eq!(&*trace.ticks[0].routes[0].route, "a_b_c");
 }
 
 fn any_tally() -> impl Strategy<Value = Tally> {
@@ -105,7 +105,7 @@ fn any_ticks() -> impl Strategy<Value = Vec<Tick>> {
             t += gap;
             let named = routes.into_iter().enumerate();
             let routes = named
-                .map(|(i, (n, e, m, f))| RouteTally { route: format!("/r/{i}"), stable: (n, e), canary: (m, f) })
+                .map(|(i, (n, e, m, f))| RouteTally { route: format!("/r/{i}").into(), stable: (n, e), canary: (m, f) })
                 .collect();
             ticks.push(Tick { t, weight: Ratio::from_ppm(ppm).unwrap(), stable, canary, routes });
         }

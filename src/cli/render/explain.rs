@@ -86,6 +86,8 @@ fn summary(last: &JournalEntry, now: Option<Now<'_>>, style: &Style) -> Vec<Stri
 /// Counts and rates of both versions.
 fn counts(last: &JournalEntry, report: &Report, style: &Style) -> Vec<String> {
     let heading = ["", "backend", "requests", "errors", "rate"];
+    let copies = last.state.of_copies(report);
+    let users = (report.canary.0.saturating_sub(copies.0), report.canary.1.saturating_sub(copies.1));
     let row = |side: Side, backend: &str, (requests, errors): (u64, u64)| {
         let rate = format::share(errors, requests);
         vec![side.to_string(), backend.to_owned(), format::count(requests), format::count(errors), rate]
@@ -93,11 +95,12 @@ fn counts(last: &JournalEntry, report: &Report, style: &Style) -> Vec<String> {
     let rows = [
         heading.map(|word| style.paint(Tone::Faint, word)).to_vec(),
         row(Side::Stable, last.stable.as_str(), report.stable),
-        row(Side::Canary, last.canary.as_str(), report.canary),
+        row(Side::Canary, last.canary.as_str(), users),
     ];
     let aligns = [Align::Left, Align::Left, Align::Right, Align::Right, Align::Right];
     let mut lines = table::lines(2, &aligns, &rows);
-    lines.extend(expectation(report).into_iter().flat_map(|text| style.wrap(2, &text)));
+    lines.extend(words::copies(copies).into_iter().flat_map(|text| style.wrap(2, &text)));
+    lines.extend(expectation(report, copies.0).into_iter().flat_map(|text| style.wrap(2, &text)));
     lines.extend(excess(report).into_iter().flat_map(|text| style.wrap(2, &format!("Most likely {text}."))));
     lines
 }
@@ -134,7 +137,7 @@ fn failed(failures: &Failures, report: &Report, style: &Style) -> Vec<String> {
 
 /// How many of the canary's requests stable would have failed. Nothing where slowness is the matter: the sentence of the
 /// decision counts the slow ones.
-fn expectation(report: &Report) -> Option<String> {
+fn expectation(report: &Report, copies: u64) -> Option<String> {
     let ((stable, stable_errors), (canary, errors)) = (report.stable, report.canary);
     if stable == 0 || canary == 0 || matches!(report.culprit, Some(Culprit::Latency(_))) {
         return None;
@@ -144,9 +147,12 @@ fn expectation(report: &Report) -> Option<String> {
         return None;
     }
     let expected = if expected < 0.05 { "none".to_owned() } else { format!("about {expected:.1}") };
+    let copies = if copies == 0 { String::new() } else { " and copies".to_owned() };
     let canary = format::count(canary);
     let errors = format::count(errors);
-    Some(format!("As good as stable, {expected} of the canary's {canary} requests would have failed; {errors} did."))
+    Some(format!(
+        "As good as stable, {expected} of the canary's {canary} requests{copies} would have failed; {errors} did."
+    ))
 }
 
 /// The evidence on both sides against what decides.

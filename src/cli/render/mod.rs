@@ -198,7 +198,10 @@ fn versions(status: &ReleaseStatus, style: &Style) -> Vec<String> {
     rows.push(version(Side::Stable, &status.stable, status.weight.complement(), style));
     rows.push(version(Side::Canary, &status.canary, status.weight, style));
     let aligns = [Align::Left, Align::Left].into_iter().chain([Align::Right; 8]).collect::<Vec<_>>();
-    table::lines(2, &aligns, &rows)
+    let mut lines = table::lines(2, &aligns, &rows);
+    let copies = (status.canary.copies, status.canary.failed_copies);
+    lines.extend(words::copies(copies).map(|text| style.paint(Tone::Faint, &format!("  {text}"))));
+    lines
 }
 
 fn version(side: Side, of: &SideStatus, share: Ratio, style: &Style) -> Vec<String> {

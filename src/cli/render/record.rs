@@ -29,7 +29,9 @@ fn by_route(routes: &[RouteTally], style: &Style) -> Vec<String> {
         [format::count(requests), format::count(errors), format::share(errors, requests)]
     };
     for route in worst.iter().take(SHOWN) {
-        rows.push(std::iter::once(route.route.clone()).chain(side(route.stable)).chain(side(route.canary)).collect());
+        rows.push(
+            std::iter::once(route.route.to_string()).chain(side(route.stable)).chain(side(route.canary)).collect(),
+        );
     }
     let aligns = [Align::Left].into_iter().chain([Align::Right; 6]).collect::<Vec<_>>();
     let mut lines = table::lines(2, &aligns, &rows);

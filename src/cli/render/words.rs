@@ -1,6 +1,6 @@
 //! The closed enums of the judge and the rollout in words.
 
-use super::Tone;
+use super::{Tone, format};
 use crate::analysis::{Culprit, Verdict};
 use crate::rollout::Phase;
 use crate::simulate::Truth;
@@ -33,6 +33,15 @@ pub(super) fn culprit(culprit: &Culprit) -> String {
         Culprit::Latency(millis) => format!("responses slower than {millis}ms"),
         Culprit::Route(route) => format!("failed requests on route {route}"),
     }
+}
+
+/// What the canary made of copies of requests, of which `(answers, failures)` are known; nothing of none.
+pub(super) fn copies((answers, failures): (u64, u64)) -> Option<String> {
+    let failed = if failures == 0 { "none".to_owned() } else { format::count(failures) };
+    let told = || {
+        format!("Besides, the canary answered {} copies of requests; {failed} of them failed.", format::count(answers))
+    };
+    (answers > 0).then(told)
 }
 
 /// What would be right to do.

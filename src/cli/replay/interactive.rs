@@ -166,8 +166,8 @@ fn tick_of(second: Second, bounds: usize) -> Tick {
             }
             continue;
         }
-        let place = tick.routes.iter().position(|route| route.route == row.route).unwrap_or_else(|| {
-            tick.routes.push(RouteTally { route: row.route, ..RouteTally::default() });
+        let place = tick.routes.iter().position(|route| *route.route == *row.route).unwrap_or_else(|| {
+            tick.routes.push(RouteTally { route: row.route.into(), ..RouteTally::default() });
             tick.routes.len() - 1
         });
         let counts = match row.version {

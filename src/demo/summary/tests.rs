@@ -31,6 +31,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, message: &str) -> Jo
         started: Timestamp::from_secs(1_795_269_600),
         step_started: time,
         ended: None,
+        copies: None,
     };
     JournalEntry {
         time,

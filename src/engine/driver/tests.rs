@@ -118,19 +118,26 @@ fn copies_go_on_over_a_restart_with_their_evidence_and_lead_to_the_first_step() 
     assert_eq!(before.phase, Phase::Mirroring, "{}", before.message);
     bench.restart();
     let after = bench.status();
-    assert_eq!(
-        (after.phase, after.weight, after.canary.requests),
-        (Phase::Mirroring, Ratio::ZERO, before.canary.requests)
-    );
+    assert_eq!((after.phase, after.weight, after.canary.requests), (Phase::Mirroring, Ratio::ZERO, 0));
+    assert_eq!(after.canary.copies, before.canary.copies);
     assert_eq!(bench.live().mirrored(), Ratio::percent(10));
     while bench.status().phase == Phase::Mirroring {
         bench.seconds(1, GOOD);
     }
-    assert!(bench.status().canary.requests >= 300, "{}", bench.status().message);
+    let first = bench.status();
+    assert!(first.canary.copies >= 300, "{}", first.message);
+    assert_eq!(first.canary.requests, 0, "no user was sent to it");
     assert_eq!((bench.status().phase, bench.weight()), (Phase::Progressing, Ratio::percent(5)));
     assert_eq!(bench.live().mirrored(), Ratio::ZERO);
+    bench.seconds(1, GOOD);
+    let users = bench.status().canary.requests;
+    assert!((1..100).contains(&users), "{users}: what users sent");
+    bench.restart();
+    assert_eq!((bench.status().canary.requests, bench.status().canary.copies), (users, first.canary.copies));
     let status = bench.decide(600, GOOD);
     assert_eq!(status.phase, Phase::Promoted);
+    let total = status.canary.requests + status.canary.copies;
+    assert_eq!((total, status.canary.copies), (status.report.canary.0, first.canary.copies));
     let labels: Vec<_> = bench.history().iter().map(|entry| entry.reason.label()).collect();
     assert_eq!(labels, ["started", "mirrored", "step_passed", "healthy"]);
 }
@@ -265,6 +272,25 @@ fn little_traffic_begins_at_a_later_step_and_replays_to_the_last_bit() {
     let status = bench.decide(600, Visitors { fail: (0.0, 1.0), ..few });
     assert_eq!(status.phase, Phase::Aborted);
     assert_eq!(replay(&bench.traces()[0]), status.report);
+}
+
+#[test]
+fn after_copies_little_traffic_begins_at_a_later_step_too() {
+    let few = Visitors { rate: 4, ..GOOD };
+    let steps = vec![plain(1), plain(5), plain(50)];
+    let mut wish = Wish { start_by_traffic: true, steps, ..mirrored_first() };
+    wish.mirror_first.as_mut().unwrap().requests = 5;
+    let mut bench = Bench::new(wish);
+    while bench.status().phase == Phase::Mirroring {
+        bench.seconds(1, few);
+    }
+    assert_eq!(bench.weight(), Ratio::percent(1));
+    bench.seconds(19, few);
+    assert_eq!(bench.weight(), Ratio::percent(1), "how few is not known yet");
+    bench.seconds(2, few);
+    assert_eq!((bench.weight(), bench.status().canary.copies >= 5), (Ratio::percent(5), true));
+    let labels: Vec<_> = bench.history().iter().map(|entry| entry.reason.label()).collect();
+    assert_eq!(labels, ["started", "mirrored", "little_traffic"]);
 }
 
 #[test]

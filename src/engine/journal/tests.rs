@@ -18,6 +18,7 @@ fn entry(release: &str, percent: u32) -> JournalEntry {
         started: START,
         step_started: START,
         ended: None,
+        copies: None,
     };
     JournalEntry {
         time: START,

@@ -134,7 +134,7 @@ fn a_tick_is_named_after_the_second_it_began_in() {
 
 #[test]
 fn routes_are_counted_apart_and_nothing_of_them_is_lost() {
-    let route = |name: &str, stable, canary| RouteTally { route: name.to_owned(), stable, canary };
+    let route = |name: &str, stable, canary| RouteTally { route: name.into(), stable, canary };
     let mut meter = Meter::new(Reading { routes: vec![route("a", (5, 1), (0, 0))], ..Reading::default() }, START, None);
     let mut sum = Vec::new();
     // The error of "a" is seen before its request; "b" joins later.
@@ -149,7 +149,7 @@ fn routes_are_counted_apart_and_nothing_of_them_is_lost() {
         meter.close(&tick, START);
     }
     let total = |name: &str| {
-        let of = sum.iter().filter(|route| route.route == name);
+        let of = sum.iter().filter(|route| &*route.route == name);
         of.fold(((0, 0), (0, 0)), |(s, c), route| {
             ((s.0 + route.stable.0, s.1 + route.stable.1), (c.0 + route.canary.0, c.1 + route.canary.1))
         })

@@ -184,6 +184,7 @@ fn a_file_is_named_after_release_rollout_and_attempt() {
         started: START,
         step_started: START,
         ended: None,
+        copies: None,
     };
     let file = super::name(&name("prod/shop"), &state);
     assert!(file.starts_with("prod~shop-") && file.ends_with("-3.csv"), "{file}");

@@ -307,14 +307,14 @@ fn gone(
         hold_back: None,
         start_by_traffic: false,
     };
-    let transition = step(&spec, &last.state, now, Input::Gone { reason: &reason });
+    let transition = step(&spec, &last.state, now, Input::Gone { reason: &reason, report: &last.report });
     let reason = transition.reason?;
     let (none, bounds) = (Tally::default(), Bounds::default());
     let (stable, canary) = (&last.stable, &last.canary);
     let (seen, at_weight) = ((&none, &none), (&none, &none));
-    let mirrored = last.state.is_mirrored();
+    let (mirrored, copies) = (last.state.is_mirrored(), last.state.of_copies(&last.report));
     let release = &last.release;
-    let scene = Scene { release, stable, canary, spec: &spec, seen, at_weight, mirrored, bounds: &bounds };
+    let scene = Scene { release, stable, canary, spec: &spec, seen, at_weight, mirrored, copies, bounds: &bounds };
     let message = decision(&scene, last.state.weight, &reason, &transition.state, &last.report);
     let (time, from, state) = (now, last.state.weight, transition.state);
     Some(JournalEntry { time, from, state, reason, message, ..last.clone() })

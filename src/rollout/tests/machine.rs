@@ -206,7 +206,7 @@ fn a_spec_without_steps_sends_nothing_and_promotes_nothing_by_itself() {
 
 #[test]
 fn every_label_is_listed_once_and_is_snake_case() {
-    let culprits = [Culprit::Errors, Culprit::Latency(5), Culprit::Route("/".to_owned())];
+    let culprits = [Culprit::Errors, Culprit::Latency(5), Culprit::Route("/".into())];
     let convicted = culprits.into_iter().map(|culprit| Reason::Convicted { culprit });
     let commands = [
         Command::Promote,
@@ -236,10 +236,11 @@ fn a_canary_that_is_gone_is_aborted_whatever_the_evidence_says_and_only_while_it
     let spec = spec(vec![plain(5), plain(50)]);
     let open = started(&spec);
     let reason = Reason::CannotStart { detail: "ErrImagePull".to_owned() };
-    let gone = step(&spec, &open, at(9), Input::Gone { reason: &reason });
+    let gone = step(&spec, &open, at(9), Input::Gone { reason: &reason, report: &Report::default() });
     assert_eq!((gone.state.phase, gone.state.weight, gone.reason), (Phase::Aborted, Ratio::ZERO, Some(reason)));
     let promoted = command(&spec, &open, at(8), Command::Promote).state;
-    assert_eq!(step(&spec, &promoted, at(9), Input::Gone { reason: &Reason::Undone }).reason, None);
+    let undone = Input::Gone { reason: &Reason::Undone, report: &Report::default() };
+    assert_eq!(step(&spec, &promoted, at(9), undone).reason, None);
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transiti
             transition
         }
         Event::Command(command) => {
-            let input = Input::Command { command: *command, by: "alice" };
+            let input = Input::Command { command: *command, by: "alice", report: &Report::default() };
             let transition = step(spec, state, now, input);
             assert_eq!(invariants(spec, state, &transition, Some(input)), Ok(()));
             assert_eq!(transition.reason.is_some(), permits(state, *command).is_ok());
@@ -118,6 +118,7 @@ fn go(spec: &mut Spec, state: &State, now: Timestamp, event: &Event) -> Transiti
         seen: (&Default::default(), &Default::default()),
         at_weight: (&Default::default(), &Default::default()),
         mirrored: state.is_mirrored(),
+        copies: (0, 0),
         bounds: &Default::default(),
     };
     if let Some(reason) = &transition.reason {

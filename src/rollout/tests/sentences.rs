@@ -15,7 +15,17 @@ fn standing(spec: &Spec, step: usize) -> State {
 /// The release `shop`, with nothing seen at the present weight yet.
 fn scene<'a>(spec: &'a Spec, names: &'a [Name; 3], seen: (&'a Tally, &'a Tally), bounds: &'a Bounds) -> Scene<'a> {
     let [release, stable, canary] = names;
-    Scene { release, stable, canary, spec, seen, at_weight: (&NOTHING, &NOTHING), mirrored: false, bounds }
+    Scene {
+        release,
+        stable,
+        canary,
+        spec,
+        seen,
+        at_weight: (&NOTHING, &NOTHING),
+        mirrored: false,
+        copies: (0, 0),
+        bounds,
+    }
 }
 
 const NOTHING: Tally = Tally { requests: 0, errors: 0, err_clients: 0, buckets: [0; crate::stats::BUCKETS] };
@@ -60,7 +70,7 @@ fn an_abort_tells_counts_rates_and_chance() {
          a difference like this comes up by chance in fewer than 1 in 100 releases"
     );
     assert_eq!(
-        convicted(Culprit::Route("/cart".to_owned())),
+        convicted(Culprit::Route("/cart".into())),
         "aborted at 5%: shop-v2 fails too often on route /cart; in all shop-v2 failed 9 of 41 requests (22%), \
          shop-v1 2 of 780 (0.3%); a difference like this comes up by chance in fewer than 1 in 100 releases"
     );
@@ -368,5 +378,46 @@ fn copies_are_told_as_copies_from_the_beginning_to_the_first_user() {
     assert_eq!(
         told(by(Command::Resume), &state, &Report::default()),
         "resumed by alice: shop-v2 gets copies of 10% of the requests, and no user yet"
+    );
+}
+
+#[test]
+fn a_share_that_one_client_makes_too_large_is_told_with_the_ways_on() {
+    let spec = shop();
+    let of = |canary| Report { canary, stable: (400, 0), hold: Some(Hold::ShareMismatch), ..Report::default() };
+    let present = |canary| shown(&spec, &standing(&spec, 0), &of(canary), &[], 90);
+    assert_eq!(
+        present((600, 0)),
+        "at 1% (step 1 of 4): shop-v2 got 60% of the requests so far, which does not fit its weight: not going on like this \
+         (with affinity a single client that sends most of them does this, and its answers say little of the others': send \
+         it to stable by an override, or go on by hand with `weir set-weight shop 5%`)"
+    );
+    assert_eq!(
+        present((1, 0)),
+        "at 1% (step 1 of 4): shop-v2 got 0.2% of the requests so far, which does not fit its weight: not going on like this"
+    );
+}
+
+#[test]
+fn users_are_counted_apart_from_the_copies_before_them() {
+    let (spec, names, bounds) = (shop(), names(), Bounds::default());
+    let scene = Scene { copies: (100, 1), ..scene(&spec, &names, (&NOTHING, &NOTHING), &bounds) };
+    let copies = Some(Copies { until: at(60), answers: 100, failed: 1 });
+    let state = State { copies, ..standing(&spec, 1) };
+    let report =
+        |canary, hold| Report { canary, stable: (900, 2), hold: Some(hold), needed: Some(300), ..Report::default() };
+    let told = |report: &Report| present(&scene, &state, report, &[], at(90));
+    assert_eq!(
+        told(&report((140, 1), Hold::MoreEvidence)),
+        "at 5% (step 2 of 4): 40 canary responses and 100 answers to copies so far, some 300 more needed"
+    );
+    assert_eq!(
+        told(&report((100, 1), Hold::NoCanaryTraffic)),
+        "at 5% (step 2 of 4): shop-v2 gets no requests, so there is nothing to judge"
+    );
+    let passed = Report { next: Verdict::Pass, ..report((140, 3), Hold::MoreEvidence) };
+    assert_eq!(
+        decision(&scene, Ratio::percent(1), &Reason::StepPassed, &state, &passed),
+        "shop-v2 goes from 1% to 5% (step 2 of 4): shop-v2 failed 2 of 40 requests (5%), shop-v1 2 of 900 (0.2%)"
     );
 }

@@ -82,6 +82,58 @@ fn it_is_done_once_and_only_at_the_very_beginning() {
     assert_eq!(go(&spec, &again, &seen(4.0), &[]).reason, Some(Reason::LittleTraffic));
 }
 
+/// At the first step after copies, which ended at second 10.
+fn after_copies(spec: &mut Spec) -> State {
+    let mirror = MirrorFirst { share: Ratio::percent(10), requests: 20, at_least: Duration::ZERO, at_most: None };
+    spec.mirror_first = Some(mirror);
+    let answered = Report { hold: Some(Hold::MoreEvidence), canary: (20, 1), ..seen(4.0) };
+    let first = go(spec, &begun(spec), &answered, &[]);
+    assert_eq!((first.state.weight, first.reason), (Ratio::percent(1), Some(Reason::Mirrored)));
+    assert_eq!(first.state.copies, Some(Copies { until: at(10), answers: 20, failed: 1 }));
+    first.state
+}
+
+#[test]
+fn after_copies_little_traffic_begins_at_a_larger_step_once_users_have_shown_how_little() {
+    let mut spec = shop();
+    let state = after_copies(&mut spec);
+    let go_at = |second, state: &State, report: &Report| {
+        let input = Input::Tick { report, checks: &[] };
+        let transition = step(&spec, state, at(second), input);
+        assert_eq!(invariants(&spec, state, &transition, Some(input)), Ok(()));
+        transition
+    };
+    // The canary has answered copies, and no user yet.
+    let silent = Report { canary: (20, 0), ..seen(4.0) };
+    assert_eq!(go_at(29, &state, &silent).reason, None, "copies are made of some requests alone");
+    let begins = go_at(30, &state, &silent);
+    assert_eq!((begins.state.weight, begins.reason), (Ratio::percent(5), Some(Reason::LittleTraffic)));
+    assert_eq!(go_at(30, &state, &Report { canary: (20, 0), ..seen(10.1) }).reason, None, "much traffic");
+    let accused = Report { culprit: Some(Culprit::Errors), ..silent.clone() };
+    assert_eq!(go_at(30, &state, &accused).reason, None, "something speaks against it");
+    let second = go_at(40, &begins.state, &Report { rate: Some(0.1), ..silent.clone() });
+    assert_eq!(second.reason, None, "it is done once");
+    let paused = command(&spec, &state, at(11), Command::Pause).state;
+    let resumed = command(&spec, &paused, at(12), Command::Resume).state;
+    assert_eq!((resumed.weight, go_at(60, &resumed, &silent).reason), (Ratio::percent(1), None), "somebody was here");
+}
+
+#[test]
+fn a_start_after_copies_before_the_traffic_is_known_is_a_violation() {
+    let mut spec = shop();
+    let before = after_copies(&mut spec);
+    let broken = |second| {
+        let state = State { step: 1, weight: Ratio::percent(5), step_started: at(second), ..before.clone() };
+        let risen = Transition { state, reason: Some(Reason::LittleTraffic) };
+        invariants(&spec, &before, &risen, Some(Input::Tick { report: &seen(4.0), checks: &[] }))
+    };
+    assert_eq!(broken(30), Ok(()));
+    assert_eq!(broken(29), Err(Violation::RoseEarly));
+    let forgotten = Transition { state: State { copies: None, ..before.clone() }, reason: Some(Reason::StepPassed) };
+    let input = Input::Tick { report: &seen(4.0), checks: &[] };
+    assert_eq!(invariants(&spec, &before, &forgotten, Some(input)), Err(Violation::Copies));
+}
+
 #[test]
 fn a_start_beyond_its_bounds_is_a_violation() {
     let (spec, before) = (shop(), begun(&shop()));
@@ -114,6 +166,7 @@ fn little_traffic_is_told_in_words() {
         seen: seen_so_far,
         at_weight,
         mirrored: false,
+        copies: (0, 0),
         bounds: &Default::default(),
     };
     let state = go(&spec, &begun(&spec), &seen(4.0), &[]).state;

@@ -24,6 +24,7 @@ fn entry(rollout: &str, second: i64, reason: Reason, phase: Phase, from: u32, to
             started,
             step_started: started,
             ended: None,
+            copies: None,
         },
         report: Report::default(),
         failures: Default::default(),
