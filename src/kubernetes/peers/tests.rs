@@ -1,4 +1,9 @@
+use std::cell::Cell;
 use std::path::Path;
+use std::rc::Rc;
+
+use tokio::io::DuplexStream;
+use tokio::task::LocalSet;
 
 use super::*;
 use crate::clock::SystemClock;
@@ -114,9 +119,103 @@ async fn replicas_with_the_certificate_hear_each_other_and_others_hear_nothing()
     };
     timeout(Duration::from_secs(20), counted).await.expect("it is heard");
     let mut ear = Heard::default();
-    let refused = hear(SocketAddr::new(address, port), &strange, &stranger, &mut ear).await;
+    let connection = connect(SocketAddr::new(address, port), strange.client.clone());
+    let refused = hear(connection, async |_| Ok(()), &stranger, &mut ear).await;
     assert!(refused.is_err(), "another certificate is nobody's");
     assert_eq!(heard(&stranger), (0, 0));
     stop.cancel();
     served.await.unwrap();
+}
+
+/// What is between two replicas: passes lines on, but for when it is cut. As TCP does it, what was lost is sent again after
+/// 200 ms, and then twice as late each time; a connection that nobody answers is never made.
+#[derive(Clone)]
+struct Network {
+    teller: Exchange,
+    cut: Rc<Cell<bool>>,
+}
+
+impl Network {
+    async fn connect(&self) -> io::Result<DuplexStream> {
+        if self.cut.get() {
+            timeout(ANSWER, std::future::pending::<()>()).await?;
+        }
+        let (far, told) = tokio::io::duplex(1 << 16);
+        let (mut passed, near) = tokio::io::duplex(1 << 16);
+        let (network, teller) = (self.clone(), self.teller.clone());
+        tokio::task::spawn_local(async move { report(far, &teller).await });
+        tokio::task::spawn_local(async move {
+            let mut lines = BufReader::new(told);
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).await? > 0 {
+                let mut later = Duration::from_millis(200);
+                while network.cut.get() {
+                    sleep(later).await;
+                    later *= 2;
+                }
+                passed.write_all(&line).await?;
+                line.clear();
+            }
+            io::Result::Ok(())
+        });
+        Ok(near)
+    }
+}
+
+/// The time until `one` knows all that the canary failed at `other`.
+async fn until_known(one: &Exchange, other: &Exchange) -> Duration {
+    let begun = Instant::now();
+    while heard(one).1 < live(other).read_here().1.errors {
+        sleep(Duration::from_millis(1)).await;
+    }
+    begun.elapsed()
+}
+
+/// `one` listens to `other` over a network of its own while `body` goes on.
+async fn listening_to(one: &Exchange, other: &Exchange, body: impl AsyncFnOnce(&Cell<bool>)) {
+    let network = Network { teller: other.clone(), cut: Rc::default() };
+    let cut = network.cut.clone();
+    let listening = async {
+        let (network, one) = (network.clone(), one.clone());
+        tokio::task::spawn_local(async move {
+            persist(|| network.connect(), async |_| Ok(()), &one).await;
+        });
+        // What was counted before the first report is no evidence.
+        sleep(Duration::from_millis(1)).await;
+        body(&cut).await;
+    };
+    LocalSet::new().run_until(listening).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_counted_is_known_elsewhere_within_half_a_second() {
+    let (one, other) = (replica(1), replica(2));
+    listening_to(&one, &other, async |_| {
+        for wait in (0..600).step_by(7) {
+            sleep(Duration::from_millis(wait)).await;
+            fail(&other, Side::Canary, 1);
+            let took = until_known(&one, &other).await;
+            assert!(took <= Duration::from_millis(502), "{took:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_in_a_partition_is_known_within_a_second_of_its_end() {
+    let (one, other) = (replica(1), replica(2));
+    listening_to(&one, &other, async |cut| {
+        let mut longest = Duration::ZERO;
+        for length in (10..5000).step_by(37) {
+            sleep(Duration::from_millis(1000 + length % 500)).await;
+            cut.set(true);
+            sleep(Duration::from_millis(length)).await;
+            fail(&other, Side::Canary, 1);
+            cut.set(false);
+            longest = longest.max(until_known(&one, &other).await);
+        }
+        assert!(longest <= Duration::from_millis(700), "{longest:?}");
+        assert!(longest >= Duration::from_millis(300), "nothing was cut: {longest:?}");
+    })
+    .await;
 }
