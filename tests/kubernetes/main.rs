@@ -96,6 +96,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             an_undo_in_mid_canary_is_an_abort,
             an_image_that_does_not_exist_is_told_and_aborted_at_its_deadline,
             scaling_in_mid_canary_is_the_native_one,
+            an_autoscaler_scales_in_mid_canary_as_it_does_without_one,
             a_release_that_is_deleted_leaves_the_deployment_as_it_was_found,
             what_a_route_among_several_services_sends_to_the_release_is_shared_with_the_canary,
             explain_tells_what_fails_while_the_rollout_is_open,

@@ -68,11 +68,16 @@ impl Visitors {
         });
         Self { seen: seen.clone(), tasks: tasks.collect() }
     }
+
+    /// Sends them away, whatever they wait for.
+    fn go(&self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl Drop for Visitors {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.go();
     }
 }
 
@@ -136,6 +141,12 @@ impl Shop {
         let pods =
             self.ns.run("kubectl", &["get", "pods", "-l", "app=shop", "-o", &format!("jsonpath={path}")], "").await?;
         Ok(pods.lines().filter(|line| *line == format!("weir/demo-app:{version} true")).count())
+    }
+
+    /// Waits for so many ready pods of stable and of the canary.
+    async fn has(&self, stable: usize, canary: usize) -> Result {
+        let what = format!("there are {stable} pods of stable and {canary} of the canary");
+        eventually(&what, async || Ok((self.ready("v1").await?, self.ready("v2").await?) == (stable, canary))).await
     }
 
     pub fn nobody_was_turned_away(&self) -> Result {
@@ -218,6 +229,43 @@ pub async fn scaling_in_mid_canary_is_the_native_one(ns: Namespace) -> Result {
     shop.nobody_was_turned_away()
 }
 
+pub async fn an_autoscaler_scales_in_mid_canary_as_it_does_without_one(ns: Namespace) -> Result {
+    let mut shop = Shop::held(ns).await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir set-weight shop 30%").await?;
+    shop.has(4, 2).await?;
+    let address = shop.ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    for (bounds, stable, canary) in
+        [("minReplicas: 8, maxReplicas: 10", 8, 3), ("minReplicas: 2, maxReplicas: 6", 6, 2)]
+    {
+        shop.ns.apply(&AUTOSCALER.replace("BOUNDS", bounds)).await?;
+        shop.has(stable, canary).await?;
+        shop.fields_become(&format!("2147483646 2147483647 {canary}")).await?;
+        shop.nobody_was_turned_away()?;
+        shop.visitors.go();
+        let share = async || {
+            let canary = versions(address, 1_000, 4).await?.get("v2").copied().unwrap_or_default();
+            // Each thread of each replica shares by itself, to less than one request.
+            Ok(canary.abs_diff(300) <= 8)
+        };
+        eventually("the canary has its exact share", share).await?;
+        shop.visitors = Visitors::come(address);
+        ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.weight}").await? == "30%");
+    }
+    shop.ns.kubectl("weir promote shop").await?;
+    shop.wait("Promoted").await?;
+    shop.has(0, 6).await?;
+    shop.fields_become(FOUND).await?;
+    let autoscaler = shop.ns.read("autoscaling/v2", "horizontalpodautoscalers/shop").await?;
+    ensure!((&autoscaler["spec"]["minReplicas"], &autoscaler["spec"]["maxReplicas"]) == (&2.into(), &6.into()));
+    let owners = autoscaler["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let owners: Vec<_> = owners.filter_map(|owner| owner["manager"].as_str()).collect();
+    ensure!(!owners.contains(&"weir") && !owners.is_empty(), "the autoscaler is owned by {owners:?}");
+    ensure!(shop.ns.jsonpath("deployment/shop", "{.spec.replicas}").await? == "6", "as the autoscaler wants it");
+    shop.nobody_was_turned_away()
+}
+
 pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns: Namespace) -> Result {
     let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
@@ -286,6 +334,14 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
     shop.wait("Promoted").await?;
     shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await.map(drop)
 }
+
+/// Without metrics it keeps to its bounds alone.
+const AUTOSCALER: &str = r#"
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: shop}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}, BOUNDS}
+"#;
 
 /// How many visit at a time.
 const VISITORS: usize = 12;
