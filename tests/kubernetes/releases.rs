@@ -276,23 +276,28 @@ pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns:
     shop.nobody_was_turned_away()
 }
 
-pub async fn what_a_route_among_several_services_sends_to_the_release_is_shared_with_the_canary(
+pub async fn what_a_route_among_several_services_sends_to_the_release_is_copied_for_the_canary_and_then_shared(
     ns: Namespace,
 ) -> Result {
-    let shop = Shop::held(ns).await?;
+    let release = weighed("shop").replace("minimumTime: 3s", "minimumTime: 1h");
+    let shop = Shop::with(ns, &format!("{release}  mirrorFirst: {{share: 20%, requests: 1000000}}\n")).await?;
     shop.ns.apply(&demo_app("other", "v3", 1)).await?;
     shop.ns.kubectl("rollout status deployment/other --timeout=60s").await?;
     let split = r#"{"spec":{"rules":[{"backendRefs":[{"name":"shop","port":80,"weight":70},{"name":"other","port":80,"weight":30}]}]}}"#;
     shop.ns.run("kubectl", &["patch", "httproute", "shop", "--type=merge", "-p", split], "").await?;
+    let address = shop.ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    let split = async || Ok(versions(address, 50, 1).await?.contains_key("v3"));
+    eventually("the route is split", split).await?;
     shop.deploy("").await?;
-    shop.wait("Progressing").await?;
+    // Copies of what the release gets are all that the canary gets at first.
+    shop.becomes("{.status.canary.requests}", |requests| requests.parse().unwrap_or(0) > 20).await?;
+    ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.phase}").await? == "Mirroring");
+    let seen = versions(address, 200, 4).await?;
+    ensure!(seen.contains_key("v1") && seen.contains_key("v3") && !seen.contains_key("v2"), "{seen:?}");
     shop.ns.kubectl("weir set-weight shop 20%").await?;
     shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
-    shop.becomes("{.status.canary.requests}", |requests| requests.parse().unwrap_or(0) > 20).await?;
     shop.nobody_was_turned_away()?;
-    let Shop { ns, visitors } = shop;
-    drop(visitors);
-    let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    shop.visitors.go();
     eventually("each has its exact share", async || {
         let seen = versions(address, 1_000, 4).await?;
         let of = |version: &str| seen.get(version).copied().unwrap_or_default();
