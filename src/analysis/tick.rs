@@ -1,5 +1,7 @@
 //! What the judge is given: the counts of one tick.
 
+use serde::{Deserialize, Serialize};
+
 use crate::stats::Tally;
 use crate::types::Ratio;
 
@@ -18,8 +20,8 @@ pub struct Tick {
     pub routes: Vec<RouteTally>,
 }
 
-/// Requests and errors of one route in a tick.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Requests and errors of one route in a tick, or in several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTally {
     /// The route's name.
     pub route: String,

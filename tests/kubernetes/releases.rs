@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -307,18 +308,51 @@ pub async fn what_a_route_among_several_services_sends_to_the_release_is_copied_
     .await
 }
 
-pub async fn explain_tells_what_fails_while_the_rollout_is_open(ns: Namespace) -> Result {
+pub async fn explain_tells_what_fails_on_which_route_whichever_replica_saw_it(ns: Namespace) -> Result {
     let shop = Shop::held(ns).await?;
+    // The route that visitors take from now on; others are still served by the first one.
+    shop.ns.apply(&route("shop").replace("metadata: {name: shop}", "metadata: {name: second}")).await?;
+    let accepted = "{.status.parents[0].conditions[?(@.type=='Accepted')].status}";
+    let is_accepted = async || Ok(shop.ns.jsonpath("httproute/second", accepted).await? == "True");
+    eventually("the second route is served", is_accepted).await?;
     shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"4%"}"#).await?;
     shop.wait("Progressing").await?;
     shop.ns.kubectl("weir set-weight shop 50%").await?;
-    eventually("explain tells by what requests failed, and which", async || {
+    eventually("explain tells by what requests failed, where, and which", async || {
         let told = shop.ns.kubectl("weir explain shop").await?;
-        Ok(told.contains("What failed") && told.contains("status 500") && told.contains("by the x-request-id"))
+        let all = ["By route", "/second", "What failed", "status 500", "by the x-request-id"];
+        ensure!(all.iter().all(|text| told.contains(text)), "{told}");
+        Ok(true)
     })
     .await?;
     ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.phase}").await? == "Paused", "it is open");
-    shop.nobody_was_turned_away()
+    shop.nobody_was_turned_away()?;
+    shop.visitors.go();
+    let status = async || {
+        Ok::<_, anyhow::Error>(shop.ns.read("weir.dev/v1alpha1", "canaryreleases/shop").await?["status"].take())
+    };
+    eventually("nothing is under way", async || Ok(is_whole(&status().await?))).await?;
+    shop.ns.kubectl("weir abort shop").await?;
+    shop.wait("Aborted").await?;
+    let told = shop.ns.kubectl("weir explain shop").await?;
+    ensure!(told.contains("By route") && told.contains("status 500"), "{told}");
+    ensure!(!told.contains("another replica"), "no row is lacking:\n{told}");
+    let status = status().await?;
+    let last = status["decisions"].as_array().and_then(|all| all.last()).context("it was decided")?;
+    ensure!(is_whole(last), "{last}\n{told}");
+    Ok(())
+}
+
+/// Whether the routes of a release's status, or of a decision, have all that the canary got, and what failed is all told.
+fn is_whole(of: &Value) -> bool {
+    let number = |value: &Value| value.as_u64().unwrap_or_default();
+    let rows = |rows: &Value, of: fn(&Value) -> &Value| {
+        rows.as_array().into_iter().flatten().map(|row| number(of(row))).sum::<u64>()
+    };
+    let canary = &of["report"]["canary"];
+    let failed = rows(&of["failures"]["counts"], |row| &row["requests"]);
+    let by_route = [rows(&of["routes"], |row| &row["canary"][0]), rows(&of["routes"], |row| &row["canary"][1])];
+    by_route == [number(&canary[0]), number(&canary[1])] && failed >= by_route[1] && failed > 0
 }
 
 pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everything(ns: Namespace) -> Result {

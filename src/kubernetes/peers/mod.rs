@@ -1,4 +1,5 @@
-//! What the replicas tell each other: counters of releases, and decisions that are in force with one of them alone.
+//! What the replicas tell each other: counters of releases and of their routes, what failed, and decisions that are in force
+//! with one of them alone.
 //!
 //! Every replica tells all others twice a second, over TLS in which both sides show the one certificate that only weir can
 //! read ([`identity`]). So whoever leads judges by everybody's requests, and whoever leads next has seen them too. What cannot

@@ -9,13 +9,14 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::config::{self, Resolved};
 use crate::engine::{Engine, StateDir};
+use crate::failures::{Cause, Failures};
 use crate::kubernetes::lease::Leadership;
 use crate::snapshot::{Leaves, ReleaseLive};
 use crate::types::Side;
 
 const CONFIG: &str = "
 listeners: [{ name: web, address: \"127.0.0.1:0\" }]
-routes: [{ release: shop }]
+routes: [{ name: cart, match: { path: /cart }, release: shop }, { name: rest, release: shop }]
 backends: { v1: { endpoints: [\"127.0.0.1:1\"] }, v2: { endpoints: [\"127.0.0.1:2\"] } }
 releases: { shop: { stable: v1, canary: v2 } }
 ";
@@ -27,7 +28,8 @@ fn replica(instance: u64) -> Exchange {
     let book = Arc::new(Book::new(Arc::<Leadership>::default()));
     let folder = tempfile::TempDir::new().unwrap();
     let (dir, failed) = (StateDir::open(folder.path()).unwrap(), Arc::default());
-    let (_, control) = Engine::open(dir, Arc::new(SystemClock), failed).unwrap();
+    let (mut engine, control) = Engine::open(dir, Arc::new(SystemClock), failed).unwrap();
+    engine.restore(&compiled.snapshot);
     Exchange { current: Arc::new(Current::new(compiled.snapshot)), book, control, instance }
 }
 
@@ -82,6 +84,40 @@ fn a_replica_that_starts_again_counts_from_its_own_beginning() {
     fail(&other, Side::Canary, 2);
     ear.take(Told::by(&other), &one);
     assert_eq!(heard(&one), (0, 7));
+}
+
+#[test]
+fn routes_and_what_failed_on_them_are_told_of_one_attempt() {
+    let (one, other, third) = (replica(1), replica(2), replica(3));
+    let cart = |exchange: &Exchange| exchange.current.load().releases["shop"].routes[0].clone();
+    let fail_there = |exchange: &Exchange, count: u16| {
+        for _ in 0..count {
+            cart(exchange).side(Side::Canary).of(0).record(true);
+            let cause = Cause::Status(http::StatusCode::BAD_GATEWAY);
+            live(exchange).failures(0).count(Side::Canary, Some(&cart(exchange).name), cause);
+        }
+    };
+    let known = || {
+        let failures = live(&one).all_failures(&Failures::default());
+        let rows = failures.counts.into_iter().map(|row| (row.route.unwrap().to_string(), row.cause, row.requests));
+        (cart(&one).read().1, rows.collect::<Vec<_>>())
+    };
+    let (mut ear, mut other_ear) = (Heard::default(), Heard::default());
+    ear.take(Told::by(&other), &one);
+    other_ear.take(Told::by(&third), &one);
+    fail_there(&one, 1);
+    fail_there(&other, 2);
+    fail_there(&third, 4);
+    for _ in 0..2 {
+        ear.take(Told::by(&other), &one);
+        other_ear.take(Told::by(&third), &one);
+    }
+    assert_eq!(known(), ((7, 7), vec![("cart".to_owned(), "status 502".to_owned(), 7)]));
+    live(&one).forget_failures();
+    let mut told = serde_json::to_value(Told::by(&other)).unwrap();
+    told["releases"][0]["failed"]["attempt"] = 2.into();
+    ear.take(serde_json::from_value(told).unwrap(), &one);
+    assert_eq!(known(), ((7, 7), Vec::new()), "what failed in another attempt is not told of this one");
 }
 
 #[test]
