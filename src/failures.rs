@@ -32,7 +32,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What failed in one attempt at a rollout, as far as this weir saw it: for the journal, `status` and `explain`.
+/// What failed in one attempt at a rollout, as far as this weir knows: for the journal, `status` and `explain`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Failures {
@@ -83,18 +83,23 @@ impl Failures {
         *self == Self::default()
     }
 
-    /// These and what `logs` have noted since.
+    /// How many requests failed.
+    pub fn requests(&self) -> u64 {
+        self.counts.iter().map(|count| count.requests).sum::<u64>() + self.others
+    }
+
+    /// These and what came since, as each of `later` has seen a part of it.
     #[must_use]
-    pub fn with<'a>(&self, logs: impl IntoIterator<Item = &'a FailureLog>) -> Self {
+    pub fn and(&self, later: &[Self]) -> Self {
         let mut all = self.clone();
-        let mut later = Vec::new();
-        for log in logs {
-            log.kinds.iter().for_each(|(kind, requests)| all.add(kind.told(*requests)));
-            all.others += log.others;
-            later.extend(log.first.iter().chain(&log.last).cloned());
+        let mut samples = Vec::new();
+        for part in later {
+            part.counts.iter().for_each(|count| all.add(count.clone()));
+            all.others += part.others;
+            samples.extend(part.samples.iter().cloned());
         }
-        later.sort_by_key(|request| request.time);
-        all.samples.extend(later);
+        samples.sort_by_key(|request| request.time);
+        all.samples.extend(samples);
         all.bound();
         all
     }
@@ -149,6 +154,15 @@ impl FailureLog {
                 self.kinds.push((Kind { side, route: route.cloned(), cause }, 1));
             }
             None => self.others += 1,
+        }
+    }
+
+    /// All that it has noted.
+    pub fn told(&self) -> Failures {
+        Failures {
+            counts: self.kinds.iter().map(|(kind, requests)| kind.told(*requests)).collect(),
+            others: self.others,
+            samples: self.first.iter().chain(&self.last).cloned().collect(),
         }
     }
 

@@ -24,8 +24,8 @@ pub struct Tick {
     pub routes: Vec<RouteTally>,
 }
 
-/// Requests and errors of one route in a tick.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Requests and errors of one route in a tick, or in several.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTally {
     /// The route's name.
     pub route: RouteName,

@@ -195,6 +195,7 @@ fn now(status: &CanaryReleaseStatus) -> Option<render::Now<'_>> {
         weight,
         report,
         failures: &status.failures,
+        routes: &status.routes,
         message: status.message.as_deref().unwrap_or_default(),
     })
 }

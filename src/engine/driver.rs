@@ -20,7 +20,6 @@ use super::tracked::Tracked;
 use super::{JournalEntry, ReleaseStatus, StateDir, StateError};
 use crate::analysis::Verdict;
 use crate::clock::Clock;
-use crate::failures::Failures;
 use crate::rollout::{self, Command, Phase, Transition, permits};
 use crate::snapshot::{Current, Release, Snapshot};
 use crate::types::{Name, Timestamp};
@@ -353,7 +352,7 @@ fn entry(tracked: &Tracked, transition: Transition, now: Timestamp) -> Option<Jo
     let message = rollout::decision(&tracked.scene(), from, &reason, &state, &report);
     let (stable, canary) = (release.stable.name.clone(), release.canary.name.clone());
     let again = state.attempt != tracked.state.attempt;
-    let failures = if again { Failures::default() } else { tracked.failures() };
+    let (failures, routes) = if again { Default::default() } else { (tracked.failures(), tracked.routes()) };
     Some(JournalEntry {
         time: now,
         release: release.name.clone(),
@@ -364,6 +363,7 @@ fn entry(tracked: &Tracked, transition: Transition, now: Timestamp) -> Option<Jo
         state,
         report,
         failures,
+        routes,
         message,
     })
 }

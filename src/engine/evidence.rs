@@ -1,7 +1,7 @@
 //! What is known of one attempt: the judge, its last word, and the sums of what it was shown. Pure.
 
 use crate::analysis::trace::{Header, HoldBack, Meta, Routing};
-use crate::analysis::{Judge, Report, Tick};
+use crate::analysis::{Judge, Report, RouteTally, Tick};
 use crate::snapshot::Release;
 use crate::stats::Tally;
 use crate::types::{Ratio, Timestamp};
@@ -18,6 +18,8 @@ pub(super) struct Evidence {
     pub(super) seen: (Tally, Tally),
     /// What was seen since the weight is as it is.
     pub(super) at_weight: (Tally, Tally),
+    /// All that was seen by route, where routes are told apart.
+    routes: Vec<RouteTally>,
     /// The second and the weight of the last tick that had requests.
     pub(super) last: Option<(i64, Ratio)>,
 }
@@ -27,8 +29,8 @@ impl Evidence {
     pub(super) fn none(header: &Header) -> Self {
         let stages = header.meta.stages.iter().map(|&weight| Ratio::from_fraction(weight)).collect();
         let judge = Judge::of_trace(header);
-        let (report, seen, at_weight) = Default::default();
-        Self { judge, stages, report, seen, at_weight, last: None }
+        let (report, seen, at_weight, routes) = Default::default();
+        Self { judge, stages, report, seen, at_weight, routes, last: None }
     }
 
     /// The evidence of an attempt that is over: what the judge said at its end.
@@ -48,9 +50,26 @@ impl Evidence {
             sums.0 += &tick.stable;
             sums.1 += &tick.canary;
         }
+        tick.routes.iter().for_each(|route| self.add(route));
         if tick.stable.requests > 0 || tick.canary.requests > 0 {
             self.last = Some((tick.t, tick.weight));
         }
+    }
+
+    fn add(&mut self, new: &RouteTally) {
+        let sum = match self.routes.iter_mut().find(|sum| sum.route == new.route) {
+            Some(sum) => sum,
+            None => self.routes.push_mut(RouteTally { route: new.route.clone(), ..RouteTally::default() }),
+        };
+        sum.stable = (sum.stable.0 + new.stable.0, sum.stable.1 + new.stable.1);
+        sum.canary = (sum.canary.0 + new.canary.0, sum.canary.1 + new.canary.1);
+    }
+
+    /// The routes that the canary failed most on, the worst first; at most [`MOST_ROUTES`].
+    pub(super) fn worst_routes(&self) -> Vec<RouteTally> {
+        let mut worst: Vec<_> = self.routes.iter().collect();
+        worst.sort_by_key(|route| std::cmp::Reverse(route.canary.1));
+        worst.into_iter().take(MOST_ROUTES).cloned().collect()
     }
 
     /// Whether an unfinished tick convicts the canary already.
@@ -63,6 +82,9 @@ impl Evidence {
         self.stages.iter().copied().find(|&stage| stage > weight)
     }
 }
+
+/// Routes that are told of: what fails is among them, and a decision remains some 2 kB.
+const MOST_ROUTES: usize = 10;
 
 /// How an attempt of `release` that began at `started` is judged, and how its trace is to be read.
 pub(super) fn header(release: &Release, started: Timestamp) -> Header {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::StateError;
-use crate::analysis::Report;
+use crate::analysis::{Report, RouteTally};
 use crate::failures::Failures;
 use crate::rollout::{Reason, State};
 use crate::types::{Name, Ratio, Timestamp};
@@ -37,6 +37,10 @@ pub struct JournalEntry {
     /// What failed until then in this attempt.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub failures: Failures,
+    /// What was seen until then in this attempt by route, where several lead to the release: at most 10, those that the canary
+    /// failed most on first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteTally>,
     /// The same in one plain sentence.
     pub message: String,
 }

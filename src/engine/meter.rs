@@ -5,7 +5,7 @@ use crate::analysis::trace::Routing;
 use crate::analysis::{RouteTally, Tick};
 use crate::snapshot::Release;
 use crate::stats::Tally;
-use crate::types::{Ratio, Side, Timestamp};
+use crate::types::{Ratio, Timestamp};
 
 /// A reading of a release's counters.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +20,9 @@ impl Reading {
     /// What `release` has counted so far. With affinity a client's first failure says nothing of a route: none are read.
     pub(super) fn of(release: &Release) -> Self {
         let told_apart = if routing(release) == Routing::Request { &release.routes[..] } else { &[] };
-        let read = |route: &std::sync::Arc<crate::snapshot::RouteLive>| RouteTally {
-            route: route.name.clone().into(),
-            stable: route.side(Side::Stable).read(),
-            canary: route.side(Side::Canary).read(),
+        let read = |route: &std::sync::Arc<crate::snapshot::RouteLive>| {
+            let (stable, canary) = route.read();
+            RouteTally { route: route.name.clone().into(), stable, canary }
         };
         let routes = told_apart.iter().map(read).collect();
         Self { sides: release.live.read(), routes }

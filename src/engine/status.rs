@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::JournalEntry;
 use super::tracked::Tracked;
-use crate::analysis::Report;
+use crate::analysis::{Report, RouteTally};
 use crate::balancer::is_available;
 use crate::clock::uptime;
 use crate::failures::Failures;
@@ -45,9 +45,12 @@ pub struct ReleaseStatus {
     /// How long until the rollout is expected to move by itself; `None` where that cannot be foreseen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eta: Option<Span>,
-    /// What failed in this attempt, as far as this weir saw it.
+    /// What failed in this attempt, as far as this weir knows.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub failures: Failures,
+    /// What was seen in this attempt by route, as [`JournalEntry::routes`] has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<RouteTally>,
     /// The further checks.
     pub checks: Vec<CheckResult>,
     /// Whether there may be evidence of the attempt that this engine has not: it took it up late. See
@@ -103,6 +106,7 @@ pub(super) fn status(tracked: &Tracked, now: Timestamp, trouble: Option<&str>) -
         report: tracked.evidence.report.clone(),
         eta: eta(&tracked.scene(), state, &tracked.evidence.report, &checks, now),
         failures: tracked.failures(),
+        routes: tracked.routes(),
         checks,
         late: tracked.late,
     }

@@ -10,8 +10,8 @@ use super::clients_file::ClientsFile;
 use super::evidence::{Evidence, header, routing};
 use super::meter::{Meter, Reading};
 use super::trace_file::{self, TraceFile};
-use crate::analysis::Tick;
 use crate::analysis::trace::TraceError;
+use crate::analysis::{RouteTally, Tick};
 use crate::failures::Failures;
 use crate::rollout::{Command, Input, Scene, State, Transition, invariants, reconcile, start, step};
 use crate::snapshot::Release;
@@ -256,12 +256,20 @@ impl Tracked {
         }
     }
 
-    /// What failed in this attempt, as far as this weir saw it; nothing more once it is over.
+    /// What failed in this attempt, as far as this weir knows; nothing more once it is over.
     pub(super) fn failures(&self) -> Failures {
         match &self.last {
             Some(last) if !self.state.phase.is_open() => last.failures.clone(),
             None => Failures::default(),
             Some(_) => self.release.live.all_failures(&self.failed_before),
+        }
+    }
+
+    /// What was seen in this attempt by route; nothing more once it is over.
+    pub(super) fn routes(&self) -> Vec<RouteTally> {
+        match &self.last {
+            Some(last) if !self.state.phase.is_open() => last.routes.clone(),
+            _ => self.evidence.worst_routes(),
         }
     }
 

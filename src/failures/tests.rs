@@ -25,7 +25,7 @@ fn failures_are_counted_by_version_route_and_cause_and_the_canarys_are_told_firs
     one.count(Side::Canary, Some(&cart), Cause::Grpc(14));
     (0..2).for_each(|_| one.count(Side::Canary, Some(&cart), status(500)));
     other.count(Side::Canary, Some(&cart), status(500));
-    let told = Failures::default().with([&one, &other]);
+    let told = Failures::default().and(&[one.told(), other.told()]);
     let rows: Vec<_> = told
         .counts
         .iter()
@@ -40,7 +40,7 @@ fn failures_are_counted_by_version_route_and_cause_and_the_canarys_are_told_firs
         ]
     );
     // After a restart the counts go on from what was told before it.
-    let later = told.with([&other]);
+    let later = told.and(&[other.told()]);
     assert_eq!((later.counts[0].requests, later.counts.len()), (4, 3));
 }
 
@@ -48,12 +48,12 @@ fn failures_are_counted_by_version_route_and_cause_and_the_canarys_are_told_firs
 fn the_first_and_the_last_requests_are_kept_however_many_fail() {
     let mut log = FailureLog::default();
     (0..1000).for_each(|number| log.sample(request(number)));
-    let told = Failures::default().with([&log]);
+    let told = Failures::default().and(&[log.told()]);
     assert_eq!(ids(&told), ["0", "1", "2", "995", "996", "997", "998", "999"]);
     let mut later = FailureLog::default();
     later.sample(request(2000));
-    assert_eq!(ids(&told.with([&later])), ["0", "1", "2", "996", "997", "998", "999", "2000"]);
-    let few = Failures::default().with([&later]);
+    assert_eq!(ids(&told.and(&[later.told()])), ["0", "1", "2", "996", "997", "998", "999", "2000"]);
+    let few = Failures::default().and(&[later.told()]);
     assert_eq!(ids(&few), ["2000"]);
 }
 
@@ -65,7 +65,7 @@ fn many_causes_cost_no_more_than_some_rows_and_none_is_lost_from_the_sum() {
         log.count(if code % 2 == 0 { Side::Canary } else { Side::Stable }, None, status(500 + code));
     }
     assert!(log.kinds.len() <= MOST_KINDS);
-    let told = Failures::default().with([&log]);
+    let told = Failures::default().and(&[log.told()]);
     assert_eq!(told.counts.len(), CANARY_ROWS + STABLE_ROWS);
     let sum = told.counts.iter().map(|count| count.requests).sum::<u64>() + told.others;
     assert_eq!(sum, u64::from(all));

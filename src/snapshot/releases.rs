@@ -47,7 +47,8 @@ pub struct Release {
     pub judge_latency: bool,
     /// Further conditions beside weir's own eyes.
     pub checks: Vec<Check>,
-    /// The counters of each route that leads here, where there are several: what drowns in the sum is found there.
+    /// The counters of each route that leads here, or to a release that moves with this one, where there are several: what
+    /// drowns in the sum is found there.
     pub routes: Vec<Arc<RouteLive>>,
     /// What outlives a reload.
     pub live: Arc<ReleaseLive>,
@@ -166,6 +167,8 @@ pub struct RouteLive {
     pub name: Name,
     /// Requests and failures, stable first.
     sides: [PerWorker<LiveCount>; 2],
+    /// What other weirs saw that serve the same release, as far as they have told; stable first.
+    pub elsewhere: [LiveCount; 2],
 }
 
 impl RouteLive {
@@ -175,6 +178,18 @@ impl RouteLive {
             Side::Stable => &self.sides[0],
             Side::Canary => &self.sides[1],
         }
+    }
+
+    /// Requests and failures so far, here and elsewhere: stable, canary.
+    pub fn read(&self) -> ((u64, u64), (u64, u64)) {
+        let (stable, canary) = self.read_here();
+        let both = |here: (u64, u64), elsewhere: (u64, u64)| (here.0 + elsewhere.0, here.1 + elsewhere.1);
+        (both(stable, self.elsewhere[0].read()), both(canary, self.elsewhere[1].read()))
+    }
+
+    /// What the workers of this process saw of it so far: stable, canary.
+    pub fn read_here(&self) -> ((u64, u64), (u64, u64)) {
+        (self.sides[0].read(), self.sides[1].read())
     }
 }
 
@@ -199,6 +214,8 @@ pub struct ReleaseLive {
     failed_clients: Mutex<FailedClients>,
     /// What each worker saw fail.
     failures: PerWorker<Mutex<FailureLog>>,
+    /// What other weirs saw fail in this attempt, by process.
+    failures_elsewhere: Mutex<BTreeMap<u64, Failures>>,
     /// Rung on each failure of the canary, so that the engine looks at once.
     pub failed: Arc<Notify>,
 }
@@ -216,6 +233,7 @@ impl ReleaseLive {
             routes: Mutex::default(),
             failed_clients: Mutex::default(),
             failures: PerWorker::new(workers),
+            failures_elsewhere: Mutex::default(),
             failed,
         }
     }
@@ -257,7 +275,11 @@ impl ReleaseLive {
     /// The counters of the route `name`, made for `workers` workers where there are none.
     pub fn route(&self, name: &Name, workers: usize) -> Arc<RouteLive> {
         let mut routes = lock(&self.routes);
-        let make = || RouteLive { name: name.clone(), sides: [PerWorker::new(workers), PerWorker::new(workers)] };
+        let make = || RouteLive {
+            name: name.clone(),
+            sides: [PerWorker::new(workers), PerWorker::new(workers)],
+            elsewhere: Default::default(),
+        };
         routes.entry(name.clone()).or_insert_with(|| Arc::new(make())).clone()
     }
 
@@ -271,16 +293,38 @@ impl ReleaseLive {
         lock(self.failures.of(worker))
     }
 
-    /// `before`, and what the workers saw fail since.
+    /// What the workers saw fail in this attempt.
+    pub fn failures_here(&self) -> Failures {
+        Failures::default().and(&self.told())
+    }
+
+    /// What failed in this attempt: `before` this process began, and since, here and elsewhere.
     pub fn all_failures(&self, before: &Failures) -> Failures {
-        let logs: Vec<_> = self.failures.iter().map(lock).collect();
-        before.with(logs.iter().map(|log| &**log))
+        let mut told = self.told();
+        let here = before.and(&told);
+        told.extend(lock(&self.failures_elsewhere).values().cloned());
+        let everywhere = Failures::default().and(&told);
+        // What was known before may be what the others tell again.
+        if everywhere.requests() > here.requests() { everywhere } else { here }
+    }
+
+    /// The weir `instance` has seen all that fail so far in this attempt.
+    pub fn fails_elsewhere(&self, instance: u64, failures: Failures) {
+        let mut elsewhere = lock(&self.failures_elsewhere);
+        if elsewhere.len() < MOST_ELSEWHERE || elsewhere.contains_key(&instance) {
+            elsewhere.insert(instance, failures);
+        }
     }
 
     /// Another attempt begins: what failed before is forgotten, and clients may fail for the first time again.
     pub fn forget_failures(&self) {
         *self.failed_clients() = FailedClients::default();
         self.failures.iter().for_each(|log| *lock(log) = FailureLog::default());
+        lock(&self.failures_elsewhere).clear();
+    }
+
+    fn told(&self) -> Vec<Failures> {
+        self.failures.iter().map(|log| lock(log).told()).collect()
     }
 
     /// What was seen of both sides so far, here and elsewhere: stable, canary.
@@ -296,3 +340,6 @@ impl ReleaseLive {
         (self.sides[0].read(), self.sides[1].read())
     }
 }
+
+/// Processes whose failures are told apart from the rest: those of weirs that serve now, and of some that are gone.
+const MOST_ELSEWHERE: usize = 256;

@@ -182,6 +182,13 @@ impl LiveCount {
         }
     }
 
+    /// Counts what was counted elsewhere. For the one thread that writes this count.
+    pub fn add(&self, (requests, errors): (u64, u64)) {
+        for (counter, more) in [(&self.requests, requests), (&self.errors, errors)] {
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(more), Ordering::Release);
+        }
+    }
+
     /// `(requests, errors)`; never more errors than requests.
     pub fn read(&self) -> (u64, u64) {
         let errors = self.errors.load(Ordering::Acquire);

@@ -169,6 +169,8 @@ fn controllers() -> Vec<String> {
         ("service-account-private-key-file", "/run/cluster/pki/accounts.key"),
         ("kube-api-qps", "1000"),
         ("kube-api-burst", "2000"),
+        // A test does not wait a quarter of a minute for each step of an autoscaler.
+        ("horizontal-pod-autoscaler-sync-period", "1s"),
     ])
 }
 

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use serde_json::Value;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
@@ -68,11 +69,16 @@ impl Visitors {
         });
         Self { seen: seen.clone(), tasks: tasks.collect() }
     }
+
+    /// Sends them away, whatever they wait for.
+    fn go(&self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
 }
 
 impl Drop for Visitors {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.go();
     }
 }
 
@@ -136,6 +142,12 @@ impl Shop {
         let pods =
             self.ns.run("kubectl", &["get", "pods", "-l", "app=shop", "-o", &format!("jsonpath={path}")], "").await?;
         Ok(pods.lines().filter(|line| *line == format!("weir/demo-app:{version} true")).count())
+    }
+
+    /// Waits for so many ready pods of stable and of the canary.
+    async fn has(&self, stable: usize, canary: usize) -> Result {
+        let what = format!("there are {stable} pods of stable and {canary} of the canary");
+        eventually(&what, async || Ok((self.ready("v1").await?, self.ready("v2").await?) == (stable, canary))).await
     }
 
     pub fn nobody_was_turned_away(&self) -> Result {
@@ -218,6 +230,43 @@ pub async fn scaling_in_mid_canary_is_the_native_one(ns: Namespace) -> Result {
     shop.nobody_was_turned_away()
 }
 
+pub async fn an_autoscaler_scales_in_mid_canary_as_it_does_without_one(ns: Namespace) -> Result {
+    let mut shop = Shop::held(ns).await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.ns.kubectl("weir set-weight shop 30%").await?;
+    shop.has(4, 2).await?;
+    let address = shop.ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    for (bounds, stable, canary) in
+        [("minReplicas: 8, maxReplicas: 10", 8, 3), ("minReplicas: 2, maxReplicas: 6", 6, 2)]
+    {
+        shop.ns.apply(&AUTOSCALER.replace("BOUNDS", bounds)).await?;
+        shop.has(stable, canary).await?;
+        shop.fields_become(&format!("2147483646 2147483647 {canary}")).await?;
+        shop.nobody_was_turned_away()?;
+        shop.visitors.go();
+        let share = async || {
+            let canary = versions(address, 1_000, 4).await?.get("v2").copied().unwrap_or_default();
+            // Each thread of each replica shares by itself, to less than one request.
+            Ok(canary.abs_diff(300) <= 8)
+        };
+        eventually("the canary has its exact share", share).await?;
+        shop.visitors = Visitors::come(address);
+        ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.weight}").await? == "30%");
+    }
+    shop.ns.kubectl("weir promote shop").await?;
+    shop.wait("Promoted").await?;
+    shop.has(0, 6).await?;
+    shop.fields_become(FOUND).await?;
+    let autoscaler = shop.ns.read("autoscaling/v2", "horizontalpodautoscalers/shop").await?;
+    ensure!((&autoscaler["spec"]["minReplicas"], &autoscaler["spec"]["maxReplicas"]) == (&2.into(), &6.into()));
+    let owners = autoscaler["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let owners: Vec<_> = owners.filter_map(|owner| owner["manager"].as_str()).collect();
+    ensure!(!owners.contains(&"weir") && !owners.is_empty(), "the autoscaler is owned by {owners:?}");
+    ensure!(shop.ns.jsonpath("deployment/shop", "{.spec.replicas}").await? == "6", "as the autoscaler wants it");
+    shop.nobody_was_turned_away()
+}
+
 pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns: Namespace) -> Result {
     let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
@@ -228,23 +277,28 @@ pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns:
     shop.nobody_was_turned_away()
 }
 
-pub async fn what_a_route_among_several_services_sends_to_the_release_is_shared_with_the_canary(
+pub async fn what_a_route_among_several_services_sends_to_the_release_is_copied_for_the_canary_and_then_shared(
     ns: Namespace,
 ) -> Result {
-    let shop = Shop::held(ns).await?;
+    let release = weighed("shop").replace("minimumTime: 3s", "minimumTime: 1h");
+    let shop = Shop::with(ns, &format!("{release}  mirrorFirst: {{share: 20%, requests: 1000000}}\n")).await?;
     shop.ns.apply(&demo_app("other", "v3", 1)).await?;
     shop.ns.kubectl("rollout status deployment/other --timeout=60s").await?;
     let split = r#"{"spec":{"rules":[{"backendRefs":[{"name":"shop","port":80,"weight":70},{"name":"other","port":80,"weight":30}]}]}}"#;
     shop.ns.run("kubectl", &["patch", "httproute", "shop", "--type=merge", "-p", split], "").await?;
+    let address = shop.ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    let split = async || Ok(versions(address, 50, 1).await?.contains_key("v3"));
+    eventually("the route is split", split).await?;
     shop.deploy("").await?;
-    shop.wait("Progressing").await?;
+    // Copies of what the release gets are all that the canary gets at first.
+    shop.becomes("{.status.canary.requests}", |requests| requests.parse().unwrap_or(0) > 20).await?;
+    ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.phase}").await? == "Mirroring");
+    let seen = versions(address, 200, 4).await?;
+    ensure!(seen.contains_key("v1") && seen.contains_key("v3") && !seen.contains_key("v2"), "{seen:?}");
     shop.ns.kubectl("weir set-weight shop 20%").await?;
     shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
-    shop.becomes("{.status.canary.requests}", |requests| requests.parse().unwrap_or(0) > 20).await?;
     shop.nobody_was_turned_away()?;
-    let Shop { ns, visitors } = shop;
-    drop(visitors);
-    let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
+    shop.visitors.go();
     eventually("each has its exact share", async || {
         let seen = versions(address, 1_000, 4).await?;
         let of = |version: &str| seen.get(version).copied().unwrap_or_default();
@@ -254,18 +308,51 @@ pub async fn what_a_route_among_several_services_sends_to_the_release_is_shared_
     .await
 }
 
-pub async fn explain_tells_what_fails_while_the_rollout_is_open(ns: Namespace) -> Result {
+pub async fn explain_tells_what_fails_on_which_route_whichever_replica_saw_it(ns: Namespace) -> Result {
     let shop = Shop::held(ns).await?;
+    // The route that visitors take from now on; others are still served by the first one.
+    shop.ns.apply(&route("shop").replace("metadata: {name: shop}", "metadata: {name: second}")).await?;
+    let accepted = "{.status.parents[0].conditions[?(@.type=='Accepted')].status}";
+    let is_accepted = async || Ok(shop.ns.jsonpath("httproute/second", accepted).await? == "True");
+    eventually("the second route is served", is_accepted).await?;
     shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"4%"}"#).await?;
     shop.wait("Progressing").await?;
     shop.ns.kubectl("weir set-weight shop 50%").await?;
-    eventually("explain tells by what requests failed, and which", async || {
+    eventually("explain tells by what requests failed, where, and which", async || {
         let told = shop.ns.kubectl("weir explain shop").await?;
-        Ok(told.contains("What failed") && told.contains("status 500") && told.contains("by the x-request-id"))
+        let all = ["By route", "/second", "What failed", "status 500", "by the x-request-id"];
+        ensure!(all.iter().all(|text| told.contains(text)), "{told}");
+        Ok(true)
     })
     .await?;
     ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.phase}").await? == "Paused", "it is open");
-    shop.nobody_was_turned_away()
+    shop.nobody_was_turned_away()?;
+    shop.visitors.go();
+    let status = async || {
+        Ok::<_, anyhow::Error>(shop.ns.read("weir.dev/v1alpha1", "canaryreleases/shop").await?["status"].take())
+    };
+    eventually("nothing is under way", async || Ok(is_whole(&status().await?))).await?;
+    shop.ns.kubectl("weir abort shop").await?;
+    shop.wait("Aborted").await?;
+    let told = shop.ns.kubectl("weir explain shop").await?;
+    ensure!(told.contains("By route") && told.contains("status 500"), "{told}");
+    ensure!(!told.contains("another replica"), "no row is lacking:\n{told}");
+    let status = status().await?;
+    let last = status["decisions"].as_array().and_then(|all| all.last()).context("it was decided")?;
+    ensure!(is_whole(last), "{last}\n{told}");
+    Ok(())
+}
+
+/// Whether the routes of a release's status, or of a decision, have all that the canary got, and what failed is all told.
+fn is_whole(of: &Value) -> bool {
+    let number = |value: &Value| value.as_u64().unwrap_or_default();
+    let rows = |rows: &Value, of: fn(&Value) -> &Value| {
+        rows.as_array().into_iter().flatten().map(|row| number(of(row))).sum::<u64>()
+    };
+    let canary = &of["report"]["canary"];
+    let failed = rows(&of["failures"]["counts"], |row| &row["requests"]);
+    let by_route = [rows(&of["routes"], |row| &row["canary"][0]), rows(&of["routes"], |row| &row["canary"][1])];
+    by_route == [number(&canary[0]), number(&canary[1])] && failed >= by_route[1] && failed > 0
 }
 
 pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everything(ns: Namespace) -> Result {
@@ -286,6 +373,14 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
     shop.wait("Promoted").await?;
     shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await.map(drop)
 }
+
+/// Without metrics it keeps to its bounds alone.
+const AUTOSCALER: &str = r#"
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: shop}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}, BOUNDS}
+"#;
 
 /// How many visit at a time.
 const VISITORS: usize = 12;

@@ -22,47 +22,86 @@ use crate::manifests::{gateway, route, weighed};
 use crate::releases::Visitors;
 use crate::weir::{self, Pod, leader_and_others, nothing_was_forbidden, pods};
 
-pub async fn without_the_api_server_no_request_fails_no_weight_rises_and_no_decision_is_lost(ns: Namespace) -> Result {
-    let address = open(&ns, &["shop", "bad"], weighed).await?;
-    // Nobody visits yet: there is no evidence, and both stay at the first step.
+pub async fn without_the_api_server_for_minutes_nothing_fails_or_rises_and_no_decision_is_lost(
+    ns: Namespace,
+) -> Result {
+    let address = open(&ns, &["shop", "bad", "worse"], weighed).await?;
+    // Nobody visits yet: there is no evidence, and all stay at the first step.
     begin(&ns, "shop", "").await?;
     begin(&ns, "bad", FAILS).await?;
+    begin(&ns, "worse", FAILS).await?;
     let all = pods(&ns).await?;
     cut(&ns, &all, API_SERVER).await?;
+    let away = Instant::now();
     let (late, reached) = start_another(&ns).await?;
 
+    // One is found out while the lease still holds, another one when nobody leads any more.
     let visitors = Visitors::come(address);
-    for pod in &all {
-        convicted_by_itself(&ns, pod, address).await?;
-    }
+    convicted(&ns, "bad", &all, (address, 80)).await?;
     eventually("nobody leads", async || Ok(!all[0].leads().await? && !all[1].leads().await?)).await?;
+    println!("nobody led {:?} after the API server was gone", away.elapsed());
+    while away.elapsed() < AWAY / 2 {
+        nothing_rises(&ns, &all, [("shop", "20%"), ("bad", "0%"), ("worse", "20%")]).await?;
+    }
+    convicted(&ns, "worse", &all, (address, 80)).await?;
     // A pod of stable goes, and weir cannot be told.
     let victim = ns.run("kubectl", &["get", "pods", "-l", "app=shop", "-o", "jsonpath={.items[0].metadata.name}"], "");
     ns.kubectl(&format!("delete pod {}", victim.await?)).await?;
-    // From here nothing changes any more: the lease is over, and whatever waits for an answer has given up many times.
-    sleep(Duration::from_secs(15)).await;
-    for pod in &all {
-        assert_eq!((pod.weight(&ns, "shop").await?, pod.weight(&ns, "bad").await?), ("20%".into(), "0%".into()));
+    while away.elapsed() < AWAY {
+        let visited = visitors.seen.v1.get();
+        nothing_rises(&ns, &all, [("shop", "20%"), ("bad", "0%"), ("worse", "0%")]).await?;
+        ensure!(visitors.seen.v1.get() > visited, "people come all the time");
     }
+    nobody_was_turned_away(&visitors)?;
     ensure!(all[0].canary_requests(&ns, "shop").await? > 100, "there is evidence to go on with");
-    assert_eq!(status(&ns, "bad", "{.status.weight}").await?, "20%", "the status could not be written");
+    for name in ["bad", "worse"] {
+        assert_eq!(status(&ns, name, "{.status.weight}").await?, "20%", "the status could not be written");
+    }
     assert_eq!((health(late, "/livez").await?, health(late, "/readyz").await?), (200, 503));
 
     heal(&ns, &all).await?;
     let _ = reached.send(());
-    ns.kubectl("wait --for=condition=Aborted canaryrelease/bad --timeout=60s").await?;
+    let back = Instant::now();
+    for name in ["bad", "worse"] {
+        ns.kubectl(&format!("wait --for=condition=Aborted canaryrelease/{name} --timeout=60s")).await?;
+        println!("{name} was aborted {:?} after the API server was back", back.elapsed());
+    }
     ns.kubectl("wait --for=condition=Promoted canaryrelease/shop --timeout=60s").await?;
     eventually("the newcomer is ready", async || Ok(health(late, "/readyz").await? == 200)).await?;
     let everybody = pods(&ns).await?;
     assert_eq!(everybody.len(), 3, "{everybody:?}");
     for pod in &everybody {
-        eventually("all know that one", async || Ok(pod.weight(&ns, "bad").await? == "0%")).await?;
+        for name in ["bad", "worse"] {
+            let kept = ns.read("weir.dev/v1alpha1", &format!("canaryreleases/{name}")).await?;
+            let kept = kept.pointer("/status/decisions").and_then(Value::as_array).and_then(|all| all.last());
+            let kept = kept.context("it was decided")?.clone();
+            assert_eq!(kept["state"]["phase"], "aborted");
+            let same = async || Ok(standing(&pod.release(&ns, name).await?["last"]) == standing(&kept));
+            eventually("all go by what was decided", same).await?;
+            assert_eq!(pod.weight(&ns, name).await?, "0%");
+        }
         // Once the Deployment has only the new revision there is no canary any more.
         let over = async || Ok(pod.weight(&ns, "shop").await.ok().is_none_or(|weight| weight == "100%"));
         eventually("all know the other", over).await?;
     }
     nobody_was_turned_away(&visitors)?;
     nothing_was_forbidden(&ns).await
+}
+
+/// Looks for a second: these are the canaries' shares with each of `pods`.
+async fn nothing_rises<const N: usize>(ns: &Namespace, pods: &[Pod], shares: [(&str, &str); N]) -> Result {
+    for pod in pods {
+        for (name, share) in shares {
+            assert_eq!(pod.weight(ns, name).await?, share, "of {name} with {}", pod.name);
+        }
+    }
+    sleep(Duration::from_secs(1)).await;
+    Ok(())
+}
+
+/// Where a rollout stands by this decision: each replica may have come to it by itself, at another moment.
+fn standing(decision: &Value) -> [&Value; 4] {
+    ["rollout", "attempt", "phase", "weight"].map(|field| &decision["state"][field])
 }
 
 pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_raise_it_alone(ns: Namespace) -> Result {
@@ -84,7 +123,7 @@ pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_rais
     })
     .await?;
     assert_eq!(leader.canary_requests(&ns, "shop").await?, 0, "the leader hears nothing of it");
-    convicted_by_itself(&ns, follower, follower.address).await?;
+    convicted(&ns, "bad", others.as_slice(), (follower.address, port)).await?;
     assert_eq!(follower.weight(&ns, "shop").await?, "20%", "who does not lead raises nothing");
     assert_eq!(leader.canary_requests(&ns, "bad").await?, 0, "the leader hears nothing of that either");
     // The verdict finds its own way where whoever leads cannot hear it.
@@ -367,17 +406,19 @@ async fn begin(ns: &Namespace, name: &str, variable: &str) -> Result {
     .await
 }
 
-/// Visits `bad` at `address` until `pod` has cut its canary.
-async fn convicted_by_itself(ns: &Namespace, pod: &Pod, address: Ipv4Addr) -> Result {
-    let port = if address == pod.address { port_in_pods(ns).await? } else { 80 };
-    eventually("the bad canary is cut", async || {
-        for _ in 0..20 {
-            visit(address, port, "bad").await?;
-        }
-        Ok(pod.weight(ns, "bad").await? == "0%")
-    })
-    .await?;
-    assert_eq!(pod.release(ns, "bad").await?["phase"], "aborted");
+/// Visits `name` at `address` until each of `pods` has cut its canary, and says so.
+async fn convicted(ns: &Namespace, name: &str, pods: &[Pod], address: (Ipv4Addr, u16)) -> Result {
+    for pod in pods {
+        eventually("the bad canary is cut", async || {
+            for _ in 0..20 {
+                visit(address.0, address.1, name).await?;
+            }
+            Ok(pod.weight(ns, name).await? == "0%")
+        })
+        .await?;
+        let release = pod.release(ns, name).await?;
+        assert_eq!((&release["phase"], &release["last"]["reason"]["kind"]), (&"aborted".into(), &"convicted".into()));
+    }
     Ok(())
 }
 
@@ -454,6 +495,9 @@ fn nobody_was_turned_away(visitors: &Visitors) -> Result {
     ensure!(visitors.seen.v1.get() > 0);
     Ok(())
 }
+
+/// How long the API server is away: whatever expires, gives up or waits longer and longer has done so.
+const AWAY: Duration = Duration::from_secs(130);
 
 /// What is between weir and the API server.
 const API_SERVER: &str = "ip daddr 10.96.0.1 drop\n ip saddr 10.96.0.1 drop";

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use weir::types::Side;
+use weir::types::{Ratio, Side};
 
-use super::backend::{Backend, ok, status};
+use super::backend::{Backend, Seen, ok, status};
 use super::gateway::{Gateway, eventually};
 use super::wire::{Wire, get, get_with};
 
@@ -126,6 +126,29 @@ fn a_release_in_a_split_shares_exactly_what_it_exactly_gets() {
         gateway.evidence_of(side, count as u64).requests
     });
     assert_eq!(evidence.map(|requests| requests as usize), [got["v1"], got["v2"]]);
+}
+
+#[test]
+fn a_release_in_a_split_is_mirrored_first_for_the_requests_that_the_split_gives_it() {
+    let (stable, canary, other) = (Backend::saying("v1"), Backend::saying("v2"), Backend::saying("other"));
+    let changed = "filters: { requestHeaders: { set: { x-of: shop } } }";
+    let gateway = Gateway::start(&format!(
+        "routes: [{{ backends: [{{ release: shop, weight: 70, {changed} }}, {{ name: other, weight: 30 }}] }}]
+backends: {{ v1: {{ endpoints: ['{}'] }}, v2: {{ endpoints: ['{}'] }}, other: {{ endpoints: ['{}'] }} }}
+releases: {{ shop: {{ stable: v1, canary: v2, mirrorFirst: {{ share: 20% }} }} }}",
+        stable.address, canary.address, other.address
+    ));
+    gateway.release().set_mirrored(Ratio::percent(20));
+    let got = answers(&gateway, 500, "");
+    assert!(got["other"].abs_diff(150) <= 1 && got["v1"] + got["other"] == 500, "nobody sees the canary: {got:?}");
+    // Of what the release gets each request counts once, on the side that was drawn.
+    let counted = || [Side::Canary, Side::Stable].map(|side| gateway.evidence(side).requests as usize);
+    let [copies, _] = eventually(|| Some(counted()).filter(|counted| counted.iter().sum::<usize>() == got["v1"]));
+    assert!(copies.abs_diff(70) <= 1, "{copies} copies");
+    assert_eq!((canary.seen().len(), other.seen().len()), (copies, got["other"]));
+    let is_ours = |seen: &Seen| seen.field("x-of").as_deref() == Some("shop") && seen.field("x-weir-mirror").is_some();
+    assert!(canary.seen().iter().all(is_ours), "a copy is what stable gets");
+    assert!(other.seen().iter().all(|seen| seen.field("x-of").is_none() && seen.field("x-weir-mirror").is_none()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::table::{self, Align};
 use super::{Style, Tone, change, entry, excess, format, part, words};
-use crate::analysis::{Culprit, Report};
+use crate::analysis::{Culprit, Report, RouteTally};
 use crate::engine::{JournalEntry, ReleaseStatus};
 use crate::failures::Failures;
 use crate::rollout::{Phase, Reason};
@@ -30,13 +30,16 @@ pub struct Now<'a> {
     pub report: &'a Report,
     /// What failed.
     pub failures: &'a Failures,
+    /// What was seen by route.
+    pub routes: &'a [RouteTally],
     /// What the judge says, in one sentence.
     pub message: &'a str,
 }
 
 impl<'a> From<&'a ReleaseStatus> for Now<'a> {
     fn from(status: &'a ReleaseStatus) -> Self {
-        Self { weight: status.weight, report: &status.report, failures: &status.failures, message: &status.message }
+        let ReleaseStatus { weight, report, failures, routes, message, .. } = status;
+        Self { weight: *weight, report, failures, routes, message }
     }
 }
 
@@ -52,6 +55,7 @@ pub fn story_of(last: &JournalEntry, now: Option<Now<'_>>, journal: &[JournalEnt
         }
     };
     section(if open { "What weir sees" } else { "What weir saw" }, counts(last, report, style));
+    section("By route", by_route(now.filter(|_| open).map_or(&last.routes, |now| now.routes), style));
     section("What failed", failed(now.filter(|_| open).map_or(&last.failures, |now| now.failures), report, style));
     section(if open { "How sure it is" } else { "How sure it was" }, certainty(report, style));
     let texts = if open { awaited(last, now, report) } else { turned(last, report) };
@@ -103,6 +107,25 @@ fn counts(last: &JournalEntry, report: &Report, style: &Style) -> Vec<String> {
     lines.extend(expectation(report, copies.0).into_iter().flat_map(|text| style.wrap(2, &text)));
     lines.extend(excess(report).into_iter().flat_map(|text| style.wrap(2, &format!("Most likely {text}."))));
     lines
+}
+
+/// Requests and errors by route, the canary's worst first.
+fn by_route(routes: &[RouteTally], style: &Style) -> Vec<String> {
+    if routes.is_empty() {
+        return Vec::new();
+    }
+    let heading = ["route", "stable", "errors", "rate", "canary", "errors", "rate"];
+    let mut rows = vec![heading.map(|word| style.paint(Tone::Faint, word)).to_vec()];
+    let side = |(requests, errors): (u64, u64)| {
+        [format::count(requests), format::count(errors), format::share(errors, requests)]
+    };
+    for route in routes {
+        rows.push(
+            std::iter::once(route.route.to_string()).chain(side(route.stable)).chain(side(route.canary)).collect(),
+        );
+    }
+    let aligns = [Align::Left].into_iter().chain([Align::Right; 6]).collect::<Vec<_>>();
+    table::lines(2, &aligns, &rows)
 }
 
 /// What failed, by what, and which requests of the canary to look for in the logs.

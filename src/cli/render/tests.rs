@@ -1,4 +1,5 @@
 use super::*;
+use crate::analysis::RouteTally;
 use crate::analysis::{Culprit, Hold, Verdict};
 use crate::failures::{FailedRequest, FailureCount, Failures};
 use crate::rollout::{CheckResult, Reason, State};
@@ -62,6 +63,7 @@ fn status() -> ReleaseStatus {
         report: report(),
         eta: Some(Span::secs(38)),
         failures: Default::default(),
+        routes: Vec::new(),
         checks: Vec::new(),
         late: false,
     }
@@ -89,6 +91,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, reason: Reason, mess
         },
         report: report(),
         failures: Default::default(),
+        routes: Vec::new(),
         message: message.to_owned(),
     }
 }
@@ -271,9 +274,13 @@ fn the_story_of_an_abort_names_what_failed_and_requests_to_look_for() {
         others: 2,
         samples: vec![sample],
     };
+    let route = |route: &str, stable, canary| RouteTally { route: route.into(), stable, canary };
+    last.routes = vec![route("cart", (950, 0), (50, 13)), route("rest", (50, 1), (10, 0))];
     let text = explain(None, &journal, &style()).join("\n");
     let elsewhere = last_errors(&journal) - 16;
     for expected in [
+        "By route\n",
+        "  cart      950       0     0%      50      13  26.0%\n",
         "What failed\n",
         "  canary  cart         13  status 500\n",
         "  stable  -             1  status 500\n",
@@ -283,7 +290,8 @@ fn the_story_of_an_abort_names_what_failed_and_requests_to_look_for() {
     ] {
         assert!(text.contains(expected), "missing {expected:?} in\n{text}");
     }
-    assert!(!explain(None, &aborted(), &style()).join("\n").contains("What failed"), "nothing is known to have");
+    let unknown = explain(None, &aborted(), &style()).join("\n");
+    assert!(!unknown.contains("What failed") && !unknown.contains("By route"), "nothing is known to have");
 }
 
 /// What the judge counted in all.

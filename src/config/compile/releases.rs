@@ -22,7 +22,7 @@ impl Compiler<'_> {
         let at = self.root().key("releases");
         let (following, leading): (Vec<_>, Vec<_>) =
             self.file().releases.iter().partition(|(_, release)| release.follows.is_some());
-        let routes = by_release(&self.file().routes);
+        let routes = by_release(self.file());
         let mut followers: HashMap<&Name, Vec<&schema::Release>> = HashMap::new();
         for (leader, release) in following.iter().filter_map(|(_, release)| Some((release.follows.as_ref()?, release)))
         {
@@ -329,7 +329,7 @@ impl Compiler<'_> {
 /// What the rest of the file says of a release.
 #[derive(Clone, Copy)]
 struct Company<'a> {
-    /// The routes that lead to it.
+    /// The routes that lead to it, or to one that follows it.
     routes: &'a [Name],
     /// The releases that follow it.
     followers: &'a [&'a schema::Release],

@@ -1,6 +1,6 @@
 //! Which requests go where.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -33,7 +33,7 @@ impl Compiler<'_> {
                 self.error(&at.key("name"), format!("two routes are named `{name}`"))
                     .help(format!("the first is route {first} of the file: give each a name of its own"));
             }
-            let places = route.releases().into_iter().map(|release| {
+            let places = leading(route, &self.file().releases).into_iter().map(|release| {
                 let before = led.entry(release).or_default();
                 (release, std::mem::replace(before, *before + 1))
             });
@@ -348,7 +348,7 @@ fn written_matches<'a>(route: &schema::Route, at: &At<'a>) -> Vec<(At<'a>, schem
 /// A route as it is written, and what it is written among.
 struct Written<'a> {
     route: &'a schema::Route,
-    /// For each release that it leads to: how many routes of the file before it lead there, too.
+    /// For each release that its evidence is of: how many routes of the file before it lead there, too.
     places: BTreeMap<&'a Name, usize>,
     name: &'a Name,
     targets: &'a Targets,
@@ -360,23 +360,29 @@ struct Written<'a> {
 fn evidence(written: &Written<'_>, target: &Target) -> Box<[Option<usize>]> {
     let place = |slot: usize| {
         let (release, _) = target.release(slot)?;
-        let place = *written.places.get(&release.name)?;
-        // A follower has the routes of its leader, of which this is none.
+        // A follower has the routes of its leader.
+        let place = *written.places.get(release.follows.as_ref().unwrap_or(&release.name))?;
         release.routes.get(place).filter(|live| live.name == *written.name).map(|_| place)
     };
     let places: Box<[_]> = (0..target.backends().len()).map(place).collect();
     if places.iter().any(Option::is_some) { places } else { Box::default() }
 }
 
-/// The names of the routes that lead to each release, in the order of the file.
-pub(super) fn by_release(routes: &[schema::Route]) -> HashMap<&Name, Vec<Name>> {
-    let mut leading: HashMap<&Name, Vec<Name>> = HashMap::new();
-    for (index, route) in routes.iter().enumerate() {
-        for release in route.releases() {
-            leading.entry(release).or_default().push(name_of(index, route));
+/// The names of the routes that lead to each release or to one that follows it, in the order of the file.
+pub(super) fn by_release(file: &schema::File) -> HashMap<&Name, Vec<Name>> {
+    let mut names: HashMap<&Name, Vec<Name>> = HashMap::new();
+    for (index, route) in file.routes.iter().enumerate() {
+        for release in leading(route, &file.releases) {
+            names.entry(release).or_default().push(name_of(index, route));
         }
     }
-    leading
+    names
+}
+
+/// The releases that `route` leads to, or those which they follow, each once.
+fn leading<'a>(route: &'a schema::Route, releases: &'a BTreeMap<Name, schema::Release>) -> BTreeSet<&'a Name> {
+    let leader = |name| releases.get(name).and_then(|release| release.follows.as_ref()).unwrap_or(name);
+    route.releases().into_iter().map(leader).collect()
 }
 
 fn name_of(index: usize, route: &schema::Route) -> Name {

@@ -92,6 +92,20 @@ fn releases_that_move_together_share_their_weight_and_their_evidence() {
 }
 
 #[test]
+fn routes_to_releases_that_move_together_are_told_apart_in_the_evidence_of_all() {
+    let text = BASE
+        .replace("backend: v1, listeners: [inner] }", "backends: [{ release: jobs }, { release: shop }] }")
+        .replace("releases:\n", "releases:\n  jobs: { stable: v2, canary: v1, follows: shop }\n");
+    let snapshot = compiled(&text);
+    for release in ["shop", "jobs"] {
+        let routes = &snapshot.releases[release].routes;
+        assert_eq!(routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>(), ["shop", "old"]);
+    }
+    assert_eq!(find(&snapshot, 0, "/").evidence(1), Some(0));
+    assert_eq!([0, 1, 2, 3].map(|slot| find(&snapshot, 0, "/old").evidence(slot)), [Some(1); 4]);
+}
+
+#[test]
 fn a_route_is_counted_where_it_is_served() {
     let snapshot = compiled(BASE);
     let old = find(&snapshot, 1, "/old");

@@ -43,6 +43,7 @@ fn decision(seconds: i64, from: u32, to: u32, phase: Phase, message: &str) -> Jo
         state,
         report: Report::default(),
         failures: Default::default(),
+        routes: Vec::new(),
         message: message.to_owned(),
     }
 }

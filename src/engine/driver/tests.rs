@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::analysis::{Culprit, Hold, Policy};
 use crate::engine::tests::*;
-use crate::failures::Cause;
+use crate::failures::{Cause, Failures};
 use crate::rollout::{HoldBack, MirrorFirst, Pause, Reason, Step};
 use crate::snapshot::Affinity;
 use crate::types::{Ratio, Side};

@@ -30,6 +30,7 @@ fn entry(release: &str, percent: u32) -> JournalEntry {
         state,
         report: Report { log_e: 1.25, log_e_limit: 4.5, log_promote: 0.1, log_promote_limit: 4.6, ..Report::default() },
         failures: Default::default(),
+        routes: Vec::new(),
         message: "a \"sentence\"".to_owned(),
     }
 }

@@ -5,11 +5,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls::ClientConfig;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
-use super::identity::Identity;
 use super::wire::Attempt;
 use super::{Exchange, SILENCE, connect};
 
@@ -19,18 +20,18 @@ use super::{Exchange, SILENCE, connect};
 /// When it could not be had as a whole; it is asked for again.
 pub(super) async fn ask(
     peer: SocketAddr,
-    identity: &Identity,
-    attempt: &Attempt,
-    exchange: &Exchange,
+    heir: Arc<ClientConfig>,
+    attempt: Attempt,
+    exchange: Exchange,
 ) -> io::Result<()> {
-    let mut stream = connect(peer, identity.heir.clone()).await?;
-    let mut line = serde_json::to_vec(attempt)?;
+    let mut stream = connect(peer, heir).await?;
+    let mut line = serde_json::to_vec(&attempt)?;
     line.push(b'\n');
     timeout(SILENCE, stream.write_all(&line)).await??;
     stream.flush().await?;
     let path = exchange.control.traces().join(format!("inherited-{}", peer.ip()).replace(':', "-"));
     receive(&mut stream, &path).await?;
-    let Attempt { release, rollout, attempt } = attempt.clone();
+    let Attempt { release, rollout, attempt } = attempt;
     exchange.control.inherit(release, rollout, attempt, path).await;
     Ok(())
 }

@@ -1,32 +1,41 @@
-//! What the replicas tell each other: counters of releases, and decisions that are in force with one of them alone.
+//! What the replicas tell each other: counters of releases and of their routes, what failed, and decisions that are in force
+//! with one of them alone.
 //!
 //! Every replica tells all others twice a second, over TLS in which both sides show the one certificate that only weir can
 //! read ([`identity`]). So whoever leads judges by everybody's requests, and whoever leads next has seen them too. What cannot
 //! be told is lost to the judge, never to the proxy: a replica that is cut off goes by its own requests. A replica that
 //! starts in the middle of a rollout inherits what another one has seen of it (`inheritance`), so that replicas may go one
 //! after the other and no evidence with them.
+//!
+//! # How soon
+//! What one replica counts the others have within half a second, and so they have, once they can reach each other again, what
+//! they missed: half a second is the time between two reports (`BETWEEN`), and the longest between two attempts to connect
+//! (`ANSWER`); the first report comes at once. Whoever has not heard another one for a second and a half (`SILENT`) connects
+//! anew rather than wait for what TCP repeats ever more seldom. The engine weighs what it has at its next second, failures of
+//! the canary at once.
 
 pub mod identity;
 mod inheritance;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_util::sync::CancellationToken;
 
 use self::identity::Identity;
-use self::wire::{Heard, Told};
+use self::wire::{Attempt, Heard, Told};
 use super::release::Book;
 use crate::engine::Control;
 use crate::snapshot::Current;
@@ -64,12 +73,17 @@ pub async fn serve(listener: TcpListener, identity: Identity, exchange: Exchange
 }
 
 async fn tell(acceptor: TlsAcceptor, stream: TcpStream, exchange: Exchange) {
-    let Ok(Ok(mut stream)) = timeout(SILENCE, acceptor.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = timeout(SILENCE, acceptor.accept(stream)).await else { return };
     if stream.get_ref().1.alpn_protocol() == Some(identity::TRACE) {
         return inheritance::hand_over(stream, &exchange).await;
     }
+    report(stream, &exchange).await;
+}
+
+/// Writes a report now, and another one every [`BETWEEN`] until nobody takes them.
+async fn report(mut stream: impl AsyncWrite + Unpin, exchange: &Exchange) {
     loop {
-        let Ok(mut line) = serde_json::to_vec(&Told::by(&exchange)) else { return };
+        let Ok(mut line) = serde_json::to_vec(&Told::by(exchange)) else { return };
         line.push(b'\n');
         let written = async {
             stream.write_all(&line).await?;
@@ -110,22 +124,45 @@ impl Listening {
 }
 
 async fn listen(peer: SocketAddr, identity: Identity, exchange: Exchange) {
+    let connect = || connect(peer, identity.client.clone());
+    let ask = |lacking| inheritance::ask(peer, identity.heir.clone(), lacking, exchange.clone());
+    persist(connect, ask, &exchange).await;
+}
+
+/// Hears what is told, by one connection after the other.
+async fn persist<S, C, A>(connect: impl Fn() -> C, ask: impl Fn(Attempt) -> A, exchange: &Exchange)
+where
+    S: AsyncRead + Unpin,
+    C: Future<Output = io::Result<S>>,
+    A: Future<Output = io::Result<()>>,
+{
     let mut heard = Heard::default();
     loop {
-        if let Err(error) = hear(peer, &identity, &exchange, &mut heard).await {
-            tracing::debug!(%peer, "a replica is not heard, tried again: {error}");
+        let again = Instant::now() + AGAIN;
+        if let Err(error) = hear(connect(), &ask, exchange, &mut heard).await {
+            tracing::debug!("a replica is not heard, tried again: {error}");
         }
-        sleep(AGAIN).await;
+        sleep_until(again).await;
     }
 }
 
-async fn hear(peer: SocketAddr, identity: &Identity, exchange: &Exchange, heard: &mut Heard) -> std::io::Result<()> {
-    let mut lines = BufReader::new(connect(peer, identity.client.clone()).await?);
+/// Connects, and takes in what is told until it ends. What is lacking is asked for.
+async fn hear<S, A>(
+    connection: impl Future<Output = io::Result<S>>,
+    ask: impl Fn(Attempt) -> A,
+    exchange: &Exchange,
+    heard: &mut Heard,
+) -> io::Result<()>
+where
+    S: AsyncRead + Unpin,
+    A: Future<Output = io::Result<()>>,
+{
+    let mut lines = BufReader::new(connection.await?);
     let mut line = Vec::new();
     loop {
         line.clear();
         let mut limited = (&mut lines).take(LONGEST);
-        if timeout(SILENCE, limited.read_until(b'\n', &mut line)).await?? == 0 {
+        if timeout(SILENT, limited.read_until(b'\n', &mut line)).await?? == 0 {
             return Ok(());
         }
         let told: Told = serde_json::from_slice(&line)?;
@@ -134,28 +171,31 @@ async fn hear(peer: SocketAddr, identity: &Identity, exchange: &Exchange, heard:
             return Ok(());
         }
         for lacking in heard.take(told, exchange) {
-            inheritance::ask(peer, identity, &lacking, exchange).await?;
+            ask(lacking).await?;
         }
     }
 }
 
-async fn connect(peer: SocketAddr, config: Arc<ClientConfig>) -> std::io::Result<TlsStream<TcpStream>> {
+async fn connect(peer: SocketAddr, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
     let stream = timeout(ANSWER, TcpStream::connect(peer)).await??;
-    let name = ServerName::try_from(identity::NAME).map_err(std::io::Error::other)?;
-    timeout(SILENCE, TlsConnector::from(config).connect(name, stream)).await?
+    let name = ServerName::try_from(identity::NAME).map_err(io::Error::other)?;
+    timeout(SILENT, TlsConnector::from(config).connect(name, stream)).await?
 }
 
 /// Between two reports to one replica.
 const BETWEEN: Duration = Duration::from_millis(500);
 
-/// Between two attempts to reach one. With [`ANSWER`] and [`BETWEEN`] it makes a second at most from when replicas can reach
-/// each other again to when they know of each other again.
+/// Between the beginnings of two attempts to reach one, at least.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// The longest wait for a connection. One packet lost costs as much.
+/// The longest wait for a connection, and so the longest between two attempts where nothing answers. The network repeats a lost
+/// packet of a new connection only after a second.
 const ANSWER: Duration = Duration::from_millis(500);
 
-/// A replica that says nothing for so long is gone.
+/// A replica that is not heard for so long, three reports, is connected to anew.
+const SILENT: Duration = Duration::from_millis(1500);
+
+/// A replica that takes nothing for so long is gone.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// The longest report: some thousand releases.

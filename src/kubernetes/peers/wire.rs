@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Exchange;
 use crate::engine::{JournalEntry, Ledger};
+use crate::failures::Failures;
+use crate::snapshot::Release;
 use crate::stats::{BUCKETS, Tally};
 use crate::types::Name;
 
@@ -32,6 +34,23 @@ struct Counters {
     knows: Option<u32>,
     stable: Count,
     canary: Count,
+    /// By route, where several lead to the release.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    routes: BTreeMap<Name, Sides>,
+    /// What failed in the present attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<Failed>,
+}
+
+/// Requests and errors: stable, canary.
+type Sides = ((u64, u64), (u64, u64));
+
+/// What failed in one attempt, for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Failed {
+    attempt: u32,
+    failures: Failures,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,9 +72,18 @@ impl Told {
         let releases = leading.map(|release| {
             let (stable, canary) = release.live.read_here();
             let rollout = release.spec.rollout.clone();
-            let known = attempts.get(&release.name).filter(|(attempt, late)| !late && attempt.rollout == rollout);
-            let knows = known.map(|(attempt, _)| attempt.attempt);
-            Counters { release: release.name.clone(), rollout, knows, stable: stable.into(), canary: canary.into() }
+            let open = attempts.get(&release.name).filter(|(attempt, _)| attempt.rollout == rollout);
+            let knows = open.filter(|(_, late)| !late).map(|(attempt, _)| attempt.attempt);
+            let failed = open.map(|(open, _)| Failed { attempt: open.attempt, failures: release.live.failures_here() });
+            Counters {
+                release: release.name.clone(),
+                rollout,
+                knows,
+                stable: stable.into(),
+                canary: canary.into(),
+                routes: release.routes.iter().map(|route| (route.name.clone(), route.read_here())).collect(),
+                failed: failed.filter(|failed| !failed.failures.is_empty()),
+            }
         });
         Self { instance: exchange.instance, releases: releases.collect(), decisions: exchange.book.noted() }
     }
@@ -82,7 +110,14 @@ fn open_attempts(exchange: &Exchange) -> impl Iterator<Item = (Attempt, bool)> {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     instance: Option<u64>,
-    counted: BTreeMap<(Name, String), (Tally, Tally)>,
+    counted: BTreeMap<(Name, String), Counted>,
+}
+
+/// What was heard of one rollout: both sides, and each of them by route.
+#[derive(Debug)]
+struct Counted {
+    sides: (Tally, Tally),
+    routes: BTreeMap<Name, Sides>,
 }
 
 impl Heard {
@@ -98,26 +133,52 @@ impl Heard {
                 |counters: &&Counters| counters.release == attempt.release && counters.rollout == attempt.rollout;
             told.releases.iter().find(of_it).is_some_and(|counters| counters.knows == Some(attempt.attempt))
         };
-        let lacking = open_attempts(exchange).filter(|(_, late)| *late).map(|(attempt, _)| attempt);
-        let lacking = lacking.filter(knows).collect();
+        let open: BTreeMap<_, _> =
+            open_attempts(exchange).map(|(attempt, late)| (attempt.release.clone(), (attempt, late))).collect();
+        let lacking = open.values().filter(|(attempt, late)| *late && knows(attempt));
+        let lacking = lacking.map(|(attempt, _)| attempt.clone()).collect();
         for counters in told.releases {
             let release = snapshot.releases.get(&counters.release);
             let Some(release) = release.filter(|release| release.spec.rollout == counters.rollout) else { continue };
-            let now: (Tally, Tally) = (counters.stable.into(), counters.canary.into());
-            let before = self.counted.insert((counters.release, counters.rollout), now);
-            let Some(before) = before else { continue };
-            let (stable, canary) = (now.0.since(&before.0), now.1.since(&before.1));
-            release.live.elsewhere[0].add(&stable);
-            release.live.elsewhere[1].add(&canary);
-            if canary.errors > 0 {
-                release.live.failed.notify_one();
+            let present = open.get(&release.name).filter(|(attempt, _)| attempt.rollout == counters.rollout);
+            if let Some(failed) = counters.failed
+                && present.is_some_and(|(attempt, _)| attempt.attempt == failed.attempt)
+            {
+                release.live.fails_elsewhere(told.instance, failed.failures);
             }
+            let now = Counted { sides: (counters.stable.into(), counters.canary.into()), routes: counters.routes };
+            let place = (counters.release, counters.rollout);
+            if let Some(before) = self.counted.get(&place) {
+                now.add_since(before, release);
+            }
+            self.counted.insert(place, now);
         }
         let known = exchange.book.noted();
         for entry in told.decisions.iter().filter(|entry| !known.contains(entry)) {
             exchange.book.note(entry);
         }
         lacking
+    }
+}
+
+impl Counted {
+    /// Has `release` count what came after `before`.
+    fn add_since(&self, before: &Self, release: &Release) {
+        let (stable, canary) = (self.sides.0.since(&before.sides.0), self.sides.1.since(&before.sides.1));
+        release.live.elsewhere[0].add(&stable);
+        release.live.elsewhere[1].add(&canary);
+        let since =
+            |now: (u64, u64), before: (u64, u64)| (now.0.saturating_sub(before.0), now.1.saturating_sub(before.1));
+        for route in &release.routes {
+            let (Some(now), Some(before)) = (self.routes.get(&route.name), before.routes.get(&route.name)) else {
+                continue;
+            };
+            route.elsewhere[0].add(since(now.0, before.0));
+            route.elsewhere[1].add(since(now.1, before.1));
+        }
+        if canary.errors > 0 {
+            release.live.failed.notify_one();
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::engine::{JournalEntry, Ledger};
-use crate::failures::Failures;
 use crate::kubernetes::lease::Leadership;
 use crate::types::Name;
 
@@ -108,7 +107,9 @@ pub(super) fn merged(kept: &[JournalEntry], waiting: &Waiting) -> Option<Vec<Jou
     all.drain(..surplus);
     // What failed matters for the present: of earlier decisions the sentence is enough.
     let earlier = all.len().saturating_sub(1);
-    all[..earlier].iter_mut().for_each(|entry| entry.failures = Failures::default());
+    for entry in &mut all[..earlier] {
+        (entry.failures, entry.routes) = Default::default();
+    }
     changed.then_some(all)
 }
 

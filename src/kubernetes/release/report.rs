@@ -54,6 +54,7 @@ impl Known<'_> {
             canary: seen(|live| &live.canary, before.canary),
             report: live.filter(|_| open).map(|live| live.report.clone()),
             failures: live.filter(|_| open).map(|live| live.failures.clone()).unwrap_or_default(),
+            routes: live.filter(|_| open).map(|live| live.routes.clone()).unwrap_or_default(),
             revisions: self.plan.and_then(|plan| plan.revisions.clone()).or(before.revisions),
             decisions: self.decisions,
         }

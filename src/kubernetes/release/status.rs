@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::Report;
+use crate::analysis::{Report, RouteTally};
 use crate::engine::JournalEntry;
 use crate::failures::Failures;
 use crate::rollout::Phase;
@@ -47,10 +47,14 @@ pub struct CanaryReleaseStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "report")]
     pub report: Option<Report>,
-    /// What failed while a rollout is open, as far as the replica that leads saw it, for `kubectl weir explain`.
+    /// What failed while a rollout is open, as all replicas saw it, for `kubectl weir explain`.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     #[schemars(schema_with = "report")]
     pub failures: Failures,
+    /// What was seen by route while a rollout is open, where several lead to the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "decisions")]
+    pub routes: Vec<RouteTally>,
     /// With `targetRef`: what weir knows of the Deployment's revisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revisions: Option<Revisions>,

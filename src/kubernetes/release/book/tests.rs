@@ -28,6 +28,7 @@ fn entry(rollout: &str, second: i64, reason: Reason, phase: Phase, from: u32, to
         },
         report: Report::default(),
         failures: Default::default(),
+        routes: Vec::new(),
         message: String::new(),
     }
 }
@@ -110,7 +111,7 @@ fn without_the_lease_nothing_is_proposed() {
 fn what_failed_is_kept_with_the_last_decision_only() {
     let failing = |entry: JournalEntry| {
         let failures = crate::failures::Failures { others: 7, ..Default::default() };
-        JournalEntry { failures, ..entry }
+        JournalEntry { failures, routes: vec![Default::default()], ..entry }
     };
     let all = merged(&[failing(started("a"))], &noted(failing(aborted(5)))).unwrap();
     assert_eq!(all, [started("a"), failing(aborted(5))]);
