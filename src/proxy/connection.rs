@@ -182,7 +182,7 @@ impl http1::Service for Http1 {
                 log.render(line, &entry, (connection, view.listener(view.first)), &account, Duration::ZERO)
             });
         }
-        respond::to_nobody(fault)
+        respond::to_nobody(fault, &connection.worker.dates)
     }
 }
 

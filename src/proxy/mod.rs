@@ -14,6 +14,7 @@ mod bind;
 mod choose;
 mod connection;
 mod cookies;
+mod date;
 mod deadline;
 mod download;
 mod evidence;

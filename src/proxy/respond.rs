@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 
+use super::date::Dates;
 use super::download::{self, Download, Payload};
 use super::exchange::Ticket;
 use super::forwarded::X_REQUEST_ID;
@@ -79,9 +80,11 @@ pub(super) fn refusal(fault: Fault, asker: &Asker, id: Option<&HeaderValue>) -> 
 }
 
 /// The answer to what is no request: nobody to count, no fields to heed.
-pub(super) fn to_nobody(fault: Fault) -> Response<Download> {
+pub(super) fn to_nobody(fault: Fault, dates: &Dates) -> Response<Download> {
     let asker = Asker { method: Method::GET, language: Language::Text };
-    refusal(fault, &asker, None).map(Download::text)
+    let mut response = refusal(fault, &asker, None).map(Download::text);
+    dates.complete(response.headers_mut());
+    response
 }
 
 /// The answer to a browser's question about another origin: `headers` say it all.
@@ -141,10 +144,11 @@ pub(super) fn pass_on(
 /// Sends `response` off: from here on, its body is responsible for the exchange.
 pub(super) fn deliver(
     ticket: Ticket,
-    response: Response<Payload>,
+    mut response: Response<Payload>,
     fault: Option<Fault>,
     asker: &Asker,
 ) -> Response<Download> {
+    ticket.connection.worker.dates.complete(response.headers_mut());
     let status = response.status();
     ticket.answers(status, fault, response.headers());
     response.map(|payload| Download::new(ticket, payload, download::is_bodiless(&asker.method, status)))

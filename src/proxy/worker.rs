@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::access_log::Lines;
 use super::connection;
+use super::date::Dates;
 use super::deadline::RESOLUTION;
 use super::limit::ConnectionLimit;
 use super::mirror::Mirrors;
@@ -41,6 +42,8 @@ pub(super) struct Worker {
     pub(super) mirrors: Mirrors,
     /// Wakes its requests that wait for an endpoint.
     pub(super) bell: Bell,
+    /// What time it is for its answers.
+    pub(super) dates: Dates,
     /// Its lines of the access log.
     pub(super) log: Lines,
     /// Owns every task that the worker has: when they have ended, nothing is left.

@@ -204,6 +204,7 @@ fn spawn(
                 bell: Default::default(),
                 listenings: Default::default(),
                 pulse: Default::default(),
+                dates: Default::default(),
                 log,
                 tasks: TaskTracker::new(),
                 limit,

@@ -10,12 +10,12 @@ fn a_request_reaches_the_backend_and_its_answer_comes_back() {
         Backend::answering(|_| b"HTTP/1.1 201 Created\r\nX-Answer: yes\r\nContent-Length: 5\r\n\r\nhello".to_vec());
     let gateway = Gateway::to(backend.address);
     let reply = Wire::connect(gateway.address())
-        .send("POST /a/%7eb/../c?x=%20 HTTP/1.1\r\nHost: Shop.test:81\r\nContent-Length: 4\r\nX-Ask: 1\r\n\r\nbody")
+        .send("POST /a//%C3%A9;b/~c?x=%7e/../%20 HTTP/1.1\r\nHost: Shop.test:81\r\nContent-Length: 4\r\nX-Ask: 1\r\n\r\nbody")
         .reply();
     assert_eq!((reply.status, reply.text().as_str()), (201, "hello"));
     assert_eq!(reply.field("x-answer").unwrap(), "yes");
     let seen = backend.only();
-    assert_eq!(seen.line, "POST /a/%7eb/../c?x=%20 HTTP/1.1", "the bytes of the target stay as they are");
+    assert_eq!(seen.line, "POST /a//%C3%A9;b/~c?x=%7e/../%20 HTTP/1.1", "the target stays as it is");
     assert_eq!(seen.field("host").unwrap(), "Shop.test:81");
     assert_eq!(seen.field("x-ask").unwrap(), "1");
     assert_eq!(seen.body, b"body");

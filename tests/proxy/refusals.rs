@@ -142,3 +142,19 @@ backends: {{ p: {{ endpoints: ['{}'] }}, q: {{ endpoints: ['{}'] }} }}",
     assert_eq!(get(gateway.address(), "//private").text(), "public");
     assert_eq!(public.only().path(), "//private", "another path, to rules and to backends");
 }
+
+#[test]
+fn every_answer_has_a_date_and_that_of_the_backend_where_it_wrote_one() {
+    let silent = Backend::saying("no date");
+    let dated = Backend::answering(|_| b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: 0\r\n\r\n".to_vec());
+    let gateway = Gateway::start(&format!(
+        "routes: [{{ match: {{ path: /silent }}, backend: s }}, {{ match: {{ path: /dated }}, backend: d }}]
+backends: {{ s: {{ endpoints: ['{}'] }}, d: {{ endpoints: ['{}'] }} }}",
+        silent.address, dated.address
+    ));
+    let date = |path| get(gateway.address(), path).field("date").unwrap_or_default();
+    for path in ["/silent", "/nowhere", "/silent%"] {
+        assert!(date(path).ends_with(" GMT"), "{path}: {}", date(path));
+    }
+    assert_eq!(date("/dated"), "then");
+}

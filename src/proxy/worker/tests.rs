@@ -53,6 +53,7 @@ impl Bench {
             tasks: TaskTracker::new(),
             listenings: RefCell::default(),
             pulse: Pulse::default(),
+            dates: Default::default(),
             bell: Bell::default(),
             limit: ConnectionLimit::new(2),
         };
