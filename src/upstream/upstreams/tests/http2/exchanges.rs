@@ -125,8 +125,12 @@ fn a_dropped_answer_resets_an_upload_that_waits_for_room() {
         })
         .await;
         let bench = Bench::new(h2c(address));
-        let whole = RequestBody::full(Bytes::from(vec![7; 1024 * 1024]));
-        let response = bench.send(request("POST", "/", whole), Reuse::Any).await.unwrap();
+        let (feeder, body) = fed();
+        let response = bench.send(request("POST", "/", body), Reuse::Any).await.unwrap();
+        // The first waits in h2, the second for room there; so the third has been let in when the second was taken.
+        for _ in 0..3 {
+            feeder.send(Ok(Bytes::from(vec![7; 1024 * 1024]))).await.unwrap();
+        }
         drop(response);
         assert_eq!(seen.await.unwrap(), h2::Reason::CANCEL);
     });
