@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,8 +57,8 @@ impl RequestBody {
         Self(Source::Stream { body: Box::pin(body), upload: Rc::default() })
     }
 
-    /// The same body, and `client` hears of informational responses: of endpoints by HTTP/1; those by HTTP/2 are dropped. A
-    /// [`RequestBody::full`] one, which no client waits for, forgets it.
+    /// The same body, and `client` hears of informational responses. A [`RequestBody::full`] one, which no client waits for,
+    /// forgets it.
     #[must_use]
     pub fn informing(mut self, client: Rc<dyn Informed>) -> Self {
         match &mut self.0 {
@@ -145,9 +145,7 @@ pub(super) struct Upload {
     frames: Cell<u64>,
     waits_for_client: Cell<bool>,
     fault: Cell<Option<Fault>>,
-    abandoned: Cell<bool>,
     informed: RefCell<Option<Rc<dyn Informed>>>,
-    waker: RefCell<Option<Waker>>,
 }
 
 impl Upload {
@@ -171,32 +169,15 @@ impl Upload {
         self.fault.get()
     }
 
-    /// Nobody waits for the response any more: breaks the upload off, wherever it is driven.
-    pub(super) fn abandon(&self) {
-        self.abandoned.set(true);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-    }
-
     fn poll(
         &self,
         body: Pin<&mut dyn Body<Data = Bytes, Error = BodyError>>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.abandoned.get() {
-            self.done.set(true);
-            return Poll::Ready(Some(Err(BodyError::abandoned())));
-        }
         let polled = body.poll_frame(cx);
         self.waits_for_client.set(polled.is_pending());
         match &polled {
-            Poll::Pending => {
-                let mut waker = self.waker.borrow_mut();
-                if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-                    *waker = Some(cx.waker().clone());
-                }
-            }
+            Poll::Pending => {}
             Poll::Ready(Some(Ok(_))) => self.frames.set(self.frames.get() + 1),
             Poll::Ready(Some(Err(error))) => {
                 self.fault.set(Some(error.fault));
@@ -204,8 +185,7 @@ impl Upload {
             }
             Poll::Ready(None) => self.done.set(true),
         }
-        // An error here resets an HTTP/2 stream, and this is the code that says that it was not the endpoint's fault.
-        polled.map_err(BodyError::cancelling)
+        polled
     }
 }
 
@@ -334,7 +314,7 @@ impl Body for UpstreamBody {
         match &self.0 {
             State::Done | State::Upgraded(_) => true,
             State::Whole(_) | State::Http1(_) => false,
-            State::Http2(download) => download.incoming().is_end_stream(),
+            State::Http2(download) => download.is_end_stream(),
             State::Gathered(parts, rest) => parts.is_empty() && rest.is_end_stream(),
         }
     }
@@ -344,7 +324,7 @@ impl Body for UpstreamBody {
             State::Done | State::Upgraded(_) => SizeHint::with_exact(0),
             State::Whole(data) => SizeHint::with_exact(data.len() as u64),
             State::Http1(download) => download.remaining().map_or_else(SizeHint::default, SizeHint::with_exact),
-            State::Http2(download) => download.incoming().size_hint(),
+            State::Http2(download) => download.left().map_or_else(SizeHint::default, SizeHint::with_exact),
             State::Gathered(parts, rest) => {
                 let here: usize = parts.iter().filter_map(Frame::data_ref).map(Bytes::len).sum();
                 // Only what is of known length is gathered.
@@ -368,14 +348,6 @@ impl BodyError {
     /// Of `fault`, because of `cause`.
     pub fn new(fault: Fault, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { fault, source: Some(cause.into()) }
-    }
-
-    fn abandoned() -> Self {
-        Self::from(Fault::ClientGone).cancelling()
-    }
-
-    fn cancelling(self) -> Self {
-        Self { fault: self.fault, source: Some(Box::new(h2::Error::from(h2::Reason::CANCEL))) }
     }
 }
 

@@ -1,7 +1,6 @@
 //! What can go wrong before a response head.
 
 use std::error::Error;
-use std::io;
 
 use super::body::{RequestBody, Upload};
 use super::connect::ConnectError;
@@ -42,50 +41,19 @@ impl SendError {
     }
 }
 
-/// What an error of hyper's means before the response head; `upload` knows when it was the client's doing.
-pub(super) fn head_fault(error: &hyper::Error, upload: Option<&Upload>) -> Fault {
+/// What an error of HTTP/2 means before the response head; `upload` knows when it was the client's doing.
+pub(super) fn head_fault(error: &h2::Error, upload: Option<&Upload>) -> Fault {
     if let Some(fault) = upload.and_then(Upload::fault) {
         return fault;
     }
-    if let Some(error) = cause::<h2::Error>(error) {
-        return match error {
-            error if error.is_io() || error.is_go_away() => Fault::UpstreamClosed,
-            error if error.is_reset() && error.is_remote() => Fault::UpstreamReset,
-            _ => Fault::UpstreamProtocol,
-        };
+    match error {
+        error if error.is_io() || error.is_go_away() => Fault::UpstreamClosed,
+        error if error.is_reset() && error.is_remote() => Fault::UpstreamReset,
+        _ => Fault::UpstreamProtocol,
     }
-    if error.is_parse() || is_malformed(error) { Fault::UpstreamProtocol } else { Fault::UpstreamClosed }
-}
-
-/// What an error of hyper's means in the middle of a response body.
-pub(super) fn body_fault(error: &hyper::Error, upload: Option<&Upload>) -> Fault {
-    if let Some(fault) = upload.and_then(Upload::fault) {
-        return fault;
-    }
-    if error.is_parse() || is_malformed(error) { Fault::UpstreamProtocol } else { Fault::UpstreamTruncated }
 }
 
 /// Whether an HTTP/2 peer says that it did nothing with the request.
-pub(super) fn is_unprocessed(error: &hyper::Error) -> bool {
-    cause::<h2::Error>(error).is_some_and(|error| {
-        error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
-    })
-}
-
-/// Whether reading was stopped by what was read: chunks that are none, a head without end.
-fn is_malformed(error: &hyper::Error) -> bool {
-    let kind = cause::<io::Error>(error).map(io::Error::kind);
-    matches!(kind, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
-}
-
-/// The first `E` among the causes of `error`.
-fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+pub(super) fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }

@@ -21,7 +21,8 @@ use http_body::{Body, Frame};
 use socket2::SockRef;
 use tokio::time::Instant;
 
-use super::body::{BodyError, Informed, Next, RequestBody, Upload, UpstreamBody};
+use super::before::Before;
+use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::connect::{self, Stream};
 use super::error::SendError;
 use super::io::Upgraded;
@@ -39,9 +40,6 @@ use crate::socket;
 
 /// What a response head may hold.
 const HEAD: head::Limits = head::Limits { bytes: 64 * 1024, fields: head::MAX_FIELDS };
-
-/// Informational responses before the response: more are a flood.
-const MAX_INFORMATIONAL: usize = 16;
 
 /// A connection: in the pool, or in the hands of one exchange.
 pub(super) struct Connection {
@@ -170,7 +168,7 @@ pub(super) async fn exchange(
 ) -> Result<Response<UpstreamBody>, SendError> {
     let reused = std::mem::replace(&mut connection.used, true);
     let upload = body.upload();
-    let mut before = Before { count: 0, informed: body.informed() };
+    let mut before = Before::response_to(&body);
     let (sent, received) = (connection.output.sent(), connection.received);
     let mut sending = Sending::begin(&mut connection.output, head, body);
     let mut wait = HeadWait::begin(limits, upload.as_deref(), &mut connection.deadline);
@@ -196,26 +194,6 @@ pub(super) async fn exchange(
     }
 }
 
-/// Informational responses before the response.
-struct Before {
-    count: usize,
-    informed: Option<Rc<dyn Informed>>,
-}
-
-impl Before {
-    /// Passes one on, within bounds. 100 is between two neighbours, and weir has told its own client.
-    fn add(&mut self, head: ResponseHead) -> Result<(), Fault> {
-        self.count += 1;
-        if self.count > MAX_INFORMATIONAL {
-            return Err(Fault::UpstreamProtocol);
-        }
-        if let Some(client) = self.informed.as_ref().filter(|_| head.status != StatusCode::CONTINUE) {
-            client.inform(head.status, head.headers);
-        }
-        Ok(())
-    }
-}
-
 /// Moves the request out and the head in.
 fn poll_head(
     connection: &mut Connection,
@@ -231,7 +209,7 @@ fn poll_head(
     loop {
         match take_response(&mut connection.input, HEAD) {
             Ok(Some(head)) if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS => {
-                if let Err(fault) = before.add(head) {
+                if let Err(fault) = before.add(head.status, head.headers) {
                     return Poll::Ready(Err(fault));
                 }
                 continue;

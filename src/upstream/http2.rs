@@ -1,28 +1,27 @@
 //! HTTP/2 to an endpoint: many exchanges on one connection, which a task of the worker drives.
+//!
+//! h2 knows frames, streams and windows. What it leaves open is here: which connection carries a stream, and whether the
+//! endpoint is still there. What goes on a stream is [`exchange`]'s.
+
+mod driver;
+mod exchange;
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{Request, Response};
-use http_body::Body;
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http2};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
+use self::driver::{Driver, Life};
+pub(super) use self::exchange::{Download, exchange};
 use super::connect::Stream;
-use super::error::{SendError, body_fault, head_fault, is_unprocessed};
 use super::pool::Slot;
-use super::timer::{BodyWait, Deadline, HeadWait, Limits};
 use crate::outcome::Fault;
-use crate::retry::Sent;
 
 /// The HTTP/2 connections of one pool.
 #[derive(Default)]
@@ -109,14 +108,12 @@ impl Drop for OpeningGuard<'_> {
     }
 }
 
-type Driver = http2::Connection<TokioIo<Stream>, RequestBody, Executor>;
-
 /// A connection that carries many exchanges.
 pub(super) struct Connection {
-    sender: http2::SendRequest<RequestBody>,
-    /// Shared with the task that polls it; `None` once it has ended.
-    driver: Rc<RefCell<Option<Driver>>>,
-    streams: Cell<usize>,
+    sender: SendRequest<Bytes>,
+    /// Shared with the task that drives it.
+    life: Rc<Life>,
+    tasks: WeakTasks,
     opened: Instant,
     idle_since: Cell<Instant>,
     slot: Slot,
@@ -124,60 +121,36 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Speaks HTTP/2 over `stream`, driven by one of `tasks`.
-    pub(super) async fn open(stream: Stream, slot: Slot, tasks: &Tasks) -> Result<Self, hyper::Error> {
-        let executor = tasks.executor();
-        let (sender, driver) = http2::Builder::new(executor.clone())
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(STREAM_WINDOW)
+    pub(super) async fn open(stream: Stream, slot: Slot, tasks: &Tasks) -> Result<Self, h2::Error> {
+        let (sender, connection) = Builder::new()
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS as u32)
             .initial_max_send_streams(MAX_STREAMS)
-            .max_send_buf_size(STREAM_WINDOW as usize)
+            .max_send_buffer_size(STREAM_WINDOW as usize)
             .max_header_list_size(MAX_HEAD)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT)
-            .handshake(TokioIo::new(stream))
+            .handshake(stream)
             .await?;
-        let driver = Rc::new(RefCell::new(Some(driver)));
-        hyper::rt::Executor::execute(&executor, drive(driver.clone()));
+        let life = Rc::new(Life::begin());
+        tasks.spawn(Driver::new(connection, life.clone()).run());
         let now = Instant::now();
-        Ok(Self { sender, driver, streams: Cell::new(0), opened: now, idle_since: Cell::new(now), slot })
+        Ok(Self { sender, life, tasks: tasks.downgrade(), opened: now, idle_since: Cell::new(now), slot })
     }
 
     /// Whether it takes no more streams: closed, or about to be.
     fn is_over(&self) -> bool {
-        self.sender.is_closed() || self.driver.borrow().is_none()
+        // In this order: a task that panicked may have left h2 in no state to be asked.
+        let mut context = Context::from_waker(Waker::noop());
+        self.life.is_over() || matches!(self.sender.clone().poll_ready(&mut context), Poll::Ready(Err(_)))
     }
 
     fn has_room(&self) -> bool {
-        let peers_limit = self.driver.borrow().as_ref().map_or(0, Driver::current_max_send_streams);
         // A peer that allows none gets one that waits, rather than connection after connection.
-        self.streams.get() < peers_limit.clamp(1, MAX_STREAMS)
+        self.life.streams() < self.sender.current_max_send_streams().clamp(1, MAX_STREAMS)
     }
 
     fn is_idle_for(&self, now: Instant, limit: Duration) -> bool {
-        self.streams.get() == 0 && now.saturating_duration_since(self.idle_since.get()) >= limit
-    }
-}
-
-/// Polls the connection to its end, and drops it there: that gives back requests that still wait in it.
-async fn drive(driver: Rc<RefCell<Option<Driver>>>) {
-    let ended = poll_fn(|cx| match &mut *driver.borrow_mut() {
-        Some(connection) => Pin::new(connection).poll(cx),
-        None => Poll::Ready(Ok(())),
-    });
-    let _over = Over(driver.clone());
-    if let Err(error) = ended.await {
-        tracing::debug!(%error, "an HTTP/2 connection to an endpoint broke");
-    }
-}
-
-/// Takes the connection away from all who have it, however its task ended: by a panic, too.
-struct Over(Rc<RefCell<Option<Driver>>>);
-
-impl Drop for Over {
-    fn drop(&mut self) {
-        let driver = self.0.take();
-        drop(driver);
+        self.life.streams() == 0 && now.saturating_duration_since(self.idle_since.get()) >= limit
     }
 }
 
@@ -190,8 +163,8 @@ pub(super) struct Lease {
 
 impl Lease {
     fn new(connection: &Rc<Connection>) -> Self {
-        let reused = connection.streams.get() > 0 || connection.idle_since.get() > connection.opened;
-        connection.streams.set(connection.streams.get() + 1);
+        let reused = connection.life.streams() > 0 || connection.idle_since.get() > connection.opened;
+        connection.life.add_stream();
         Self { connection: connection.clone(), reused }
     }
 }
@@ -199,7 +172,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let connection = &self.connection;
-        connection.streams.set(connection.streams.get() - 1);
+        connection.life.remove_stream();
         connection.idle_since.set(Instant::now());
         if let Some(pool) = connection.slot.pool() {
             pool.http2.room.notify_one();
@@ -213,137 +186,28 @@ impl std::fmt::Debug for Lease {
     }
 }
 
-/// Sends `request` and waits for the response head.
-pub(super) async fn exchange(
-    lease: Lease,
-    request: Request<RequestBody>,
-    limits: Limits,
-) -> Result<Response<UpstreamBody>, SendError> {
-    let upload = request.body().upload();
-    let mut abandon = Abandon(upload.clone());
-    let mut sender = lease.connection.sender.clone();
-    let mut sending = pin!(sender.try_send_request(request));
-    let mut deadline = Deadline::default();
-    let mut wait = HeadWait::begin(limits, upload.as_deref(), &mut deadline);
-    let head = poll_fn(|cx| {
-        if let Poll::Ready(result) = sending.as_mut().poll(cx) {
-            return Poll::Ready(Ok(result));
-        }
-        let moved = upload.as_ref().map_or(0, |upload| upload.frames());
-        wait.poll(cx, upload.as_deref(), moved, &mut deadline).map(Err)
-    });
-    match head.await {
-        Ok(Ok(response)) if response.body().is_end_stream() && upload.as_ref().is_none_or(|u| u.is_done()) => {
-            Ok(response.map(|_| UpstreamBody::done()))
-        }
-        Ok(Ok(response)) => Ok(response.map(|incoming| {
-            let upload = abandon.0.take();
-            let abandon = Abandon(upload);
-            let wait = BodyWait::default();
-            UpstreamBody::http2(Download {
-                incoming,
-                abandon,
-                _lease: lease,
-                idle: limits.idle,
-                deadline,
-                wait,
-                parts: 0,
-            })
-        })),
-        Ok(Err(error)) => Err(failed(lease.reused, error, upload.as_deref())),
-        Err(fault) => Err(SendError::sent(fault)),
-    }
-}
-
-fn failed(reused: bool, mut error: TrySendError<Request<RequestBody>>, upload: Option<&Upload>) -> SendError {
-    let body = error.take_message().map(Request::into_body);
-    let fault = head_fault(error.error(), upload);
-    let untouched = body.is_some() || is_unprocessed(error.error());
-    SendError {
-        fault,
-        sent: if untouched { Sent::Nothing } else { Sent::Maybe },
-        reused: reused && (untouched || fault == Fault::UpstreamClosed),
-        body,
-        source: Some(Box::new(error.into_error())),
-    }
-}
-
-/// Ends an upload when nobody waits for its response any more: hyper would drive it to its end.
-#[derive(Debug)]
-struct Abandon(Option<Rc<Upload>>);
-
-impl Drop for Abandon {
-    fn drop(&mut self) {
-        if let Some(upload) = self.0.as_ref().filter(|upload| !upload.is_done()) {
-            upload.abandon();
-        }
-    }
-}
-
-/// A response body on its way in.
-#[derive(Debug)]
-pub(super) struct Download {
-    incoming: Incoming,
-    abandon: Abandon,
-    _lease: Lease,
-    idle: Duration,
-    deadline: Deadline,
-    wait: BodyWait,
-    parts: u64,
-}
-
-impl Download {
-    pub(super) fn incoming(&self) -> &Incoming {
-        &self.incoming
-    }
-
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, BodyError>> {
-        let upload = self.abandon.0.as_deref();
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                self.wait.moved();
-                self.parts += 1;
-                Poll::Ready(Ok(Next::Part(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                let fault = body_fault(&error, upload);
-                Poll::Ready(Err(BodyError::new(fault, error)))
-            }
-            Poll::Ready(None) => Poll::Ready(end(&self.incoming)),
-            Poll::Pending => {
-                let moved = self.parts + upload.map_or(0, Upload::frames);
-                let waited = self.wait.poll(cx, moved, self.idle, &mut self.deadline);
-                waited.map(|()| Err(Fault::UpstreamIdle.into()))
-            }
-        }
-    }
-}
-
 /// The tasks behind HTTP/2 connections. They end when this is dropped.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tasks(Rc<RefCell<JoinSet<()>>>);
 
 impl Tasks {
-    pub(super) fn executor(&self) -> Executor {
-        Executor(Rc::downgrade(&self.0))
-    }
-
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) -> AbortHandle {
         let mut tasks = self.0.borrow_mut();
         while tasks.try_join_next().is_some() {}
-        tasks.spawn_local(task);
+        tasks.spawn_local(task)
+    }
+
+    fn downgrade(&self) -> WeakTasks {
+        WeakTasks(Rc::downgrade(&self.0))
     }
 }
 
 /// Adds tasks for as long as there is somebody to own them.
-#[derive(Clone, Debug)]
-pub(super) struct Executor(Weak<RefCell<JoinSet<()>>>);
+struct WeakTasks(Weak<RefCell<JoinSet<()>>>);
 
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for Executor {
-    fn execute(&self, task: F) {
-        if let Some(tasks) = self.0.upgrade() {
-            Tasks(tasks).spawn(task);
-        }
+impl WeakTasks {
+    fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Option<AbortHandle> {
+        self.0.upgrade().map(|tasks| Tasks(tasks).spawn(task))
     }
 }
 
@@ -352,15 +216,5 @@ const MAX_STREAMS: usize = 100;
 /// What an endpoint may send on a stream before it is read. The connection's window is the sum of its streams', so that slow
 /// readers hold up nobody else.
 const STREAM_WINDOW: u32 = 64 * 1024;
-/// Pings tell whether a silent connection with open streams still lives. Servers take more than one in five minutes amiss
-/// (gRPC's "too many pings"), so this is a backstop behind TCP's keep-alive.
-const PING_INTERVAL: Duration = Duration::from_secs(305);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// A body that ended before it was as long as it said has not ended well, whatever it says now.
-fn end(incoming: &Incoming) -> Result<Next, BodyError> {
-    if incoming.size_hint().lower() > 0 { Err(Fault::UpstreamTruncated.into()) } else { Ok(Next::End) }
-}
-
 /// The longest response head, decoded.
 const MAX_HEAD: u32 = 64 * 1024;

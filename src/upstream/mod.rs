@@ -4,6 +4,7 @@
 //! to tell the client is for the proxy. Its one invariant: a connection is used again only when the answer before ended
 //! well and left nothing behind.
 
+mod before;
 mod body;
 mod connect;
 pub mod dns;

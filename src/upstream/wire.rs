@@ -1,9 +1,9 @@
 //! A request's head as its connection wants it: target, authority and framing. Other fields are not touched.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use http_body::Body;
 
 use super::body::RequestBody;
@@ -48,10 +48,23 @@ pub(super) fn for_http2(head: &Parts, body: &RequestBody, authority: &str, schem
     parts.scheme = Some(scheme);
     parts.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
     head.uri = Uri::from_parts(parts).map_err(|_| Fault::BadRequest)?;
-    head.headers.remove(TRANSFER_ENCODING);
+    strip(&mut head.headers);
     measure(&mut head, body);
     Ok(head)
 }
+
+/// Takes out what HTTP/2 does not have (RFC 9113, section 8.2.2).
+fn strip(headers: &mut HeaderMap) {
+    for name in [CONNECTION, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE, PROXY_CONNECTION] {
+        headers.remove(name);
+    }
+    if headers.get(TE).is_some_and(|te| te != "trailers") {
+        headers.remove(TE);
+    }
+}
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Content-Length says how long the body is, if that is known.
 fn measure(head: &mut Parts, body: &RequestBody) {

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{Read, Write};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +10,13 @@ use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 
 use super::backend::{Backend, ok};
 use super::gateway::Gateway;
 use super::protocols::{certificate, run, tls};
+use super::wire::Wire;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -123,6 +125,75 @@ fn more_early_hints_than_anybody_needs_are_a_fault_of_the_backend() {
             }
             assert!(hint(&mut response).await.is_none());
             assert_eq!(response.await.unwrap().status(), status, "after {count}");
+        }
+    });
+}
+
+/// A gateway to a backend of HTTP/2 that says so much before its answer, and answers when it is told to.
+async fn saying(said: Vec<u16>) -> (Gateway, Arc<Semaphore>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let go = Arc::new(Semaphore::new(0));
+    let wait = go.clone();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((_, mut reply))) = connection.accept().await {
+            let (said, wait) = (said.clone(), wait.clone());
+            tokio::spawn(async move {
+                for (number, status) in said.into_iter().enumerate() {
+                    let hint = Response::builder().status(status).header("link", format!("<{number}>"));
+                    reply.send_informational(hint.body(()).unwrap()).unwrap();
+                }
+                wait.acquire().await.unwrap().forget();
+                // The request may have been taken back.
+                if let Ok(mut stream) = reply.send_response(Response::new(()), false) {
+                    let _ = stream.send_data(Bytes::from_static(b"done"), true);
+                }
+            });
+        }
+    });
+    let config =
+        format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{address}'], protocol: http2 }} }}");
+    (Gateway::start(&config), go)
+}
+
+#[test]
+fn early_hints_of_a_backend_of_http2_reach_all_clients_before_the_answer_exists() {
+    run(async {
+        let (gateway, go) = saying(vec![103, 103]).await;
+        let mut response = get(&mut plain(&gateway).await, "http://a/");
+        for number in 0..2 {
+            assert_eq!(hint(&mut response).await.unwrap(), (103, format!("link: <{number}>")));
+        }
+        go.add_permits(1);
+        assert_eq!(whole(response.await.unwrap()).await.unwrap().0, "done");
+
+        let mut wire = Wire::connect(gateway.address());
+        wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        for number in 0..2 {
+            assert_eq!(wire.line().unwrap(), "HTTP/1.1 103 Early Hints");
+            assert_eq!(wire.line().unwrap(), format!("link: <{number}>"));
+            assert_eq!(wire.line().unwrap(), "");
+        }
+        go.add_permits(1);
+        assert_eq!(wire.reply().text(), "done");
+    });
+}
+
+#[test]
+fn a_backend_of_http2_that_says_too_much_or_101_ahead_of_its_answer_is_at_fault() {
+    run(async {
+        for (said, passed_on, status) in [(vec![103; 16], 16, 200), (vec![103; 17], 16, 502), (vec![101], 0, 502)] {
+            let (gateway, go) = saying(said).await;
+            go.add_permits(1);
+            let (mut response, mut upload) = post(&mut plain(&gateway).await, None);
+            upload.send_data(Bytes::new(), true).unwrap();
+            for number in 0..passed_on {
+                assert_eq!(hint(&mut response).await.unwrap(), (103, format!("link: <{number}>")));
+            }
+            assert!(hint(&mut response).await.is_none());
+            assert_eq!(response.await.unwrap().status(), status, "after {passed_on}");
         }
     });
 }

@@ -70,3 +70,14 @@ fn grpc_is_told_by_its_content_type() {
     }
     assert!(!is_grpc(&HeaderMap::new()));
 }
+
+#[test]
+fn http2_has_no_fields_about_the_connection() {
+    let fields =
+        [("connection", "x"), ("keep-alive", "1"), ("proxy-connection", "x"), ("upgrade", "x"), ("te", "gzip")];
+    let sent = for_http2(&head("GET", "/", &fields), &RequestBody::empty(), "endpoint:80", Scheme::HTTP).unwrap();
+    assert!(sent.headers.is_empty(), "{:?}", sent.headers);
+    let trailers = head("GET", "/", &[("te", "trailers")]);
+    let sent = for_http2(&trailers, &RequestBody::empty(), "endpoint:80", Scheme::HTTP).unwrap();
+    assert_eq!(field(&sent, "te").unwrap(), "trailers");
+}

@@ -18,6 +18,8 @@ use super::{OK, fed, next};
 use crate::outcome::Fault;
 use crate::snapshot::{Backend, Protocol};
 
+mod exchanges;
+
 type Incoming = (Request<h2::RecvStream>, SendResponse<Bytes>);
 
 /// An HTTP/2 server: `answer` is run with each request, its number on the connection, and the connection's.
