@@ -127,3 +127,6 @@ impl Heart {
 /// (gRPC's "too many pings"), so this is a backstop behind TCP's keep-alive.
 const PING_INTERVAL: Duration = Duration::from_secs(305);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests;
