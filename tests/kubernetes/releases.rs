@@ -291,7 +291,7 @@ pub async fn what_a_route_among_several_services_sends_to_the_release_is_copied_
     eventually("the route is split", split).await?;
     shop.deploy("").await?;
     // Copies of what the release gets are all that the canary gets at first.
-    shop.becomes("{.status.canary.requests}", |requests| requests.parse().unwrap_or(0) > 20).await?;
+    shop.becomes("{.status.canary.copies}", |copies| copies.parse().unwrap_or(0) > 20).await?;
     ensure!(shop.ns.jsonpath("canaryrelease/shop", "{.status.phase}").await? == "Mirroring");
     let seen = versions(address, 200, 4).await?;
     ensure!(seen.contains_key("v1") && seen.contains_key("v3") && !seen.contains_key("v2"), "{seen:?}");

@@ -172,5 +172,6 @@ pub(super) fn camel(reason: &Reason) -> String {
 fn seen(side: &SideStatus) -> Seen {
     let version = side.backend.as_str().rsplit('/').next().unwrap_or_default().to_owned();
     let ready = u32::try_from(side.available).unwrap_or(u32::MAX);
-    Seen { version, requests: side.requests, errors: side.errors, ready }
+    let SideStatus { requests, errors, copies, failed_copies, .. } = *side;
+    Seen { version, requests, errors, copies, failed_copies, ready }
 }

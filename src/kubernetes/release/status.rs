@@ -70,10 +70,16 @@ pub struct CanaryReleaseStatus {
 pub struct Seen {
     /// The Service, or the revision's pod template hash.
     pub version: String,
-    /// Requests that count as evidence.
+    /// Users' requests that count as evidence.
     pub requests: u64,
     /// Failures among them.
     pub errors: u64,
+    /// Of the canary: its answers to copies of requests before its first user, which count as evidence too.
+    #[serde(default)]
+    pub copies: u64,
+    /// Failures among these.
+    #[serde(default)]
+    pub failed_copies: u64,
     /// Pods that take requests.
     pub ready: u32,
 }
