@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,8 @@ use crate::weir::pods;
 
 pub async fn one_pod_of_each_and_five_percent_of_10_000_requests(ns: Namespace) -> Result {
     let address = ns.example("weights.yaml").await?;
-    every_replica_knows_both(&ns).await?;
+    // Whatever came before, there is one for v2 in this many.
+    every_replica_gives_v2(1..=39, &ns).await?;
     let seen = versions(address, 10_000, 4).await?;
     near(&seen, 500)?;
     // However many pods either side has.
@@ -198,15 +200,16 @@ pub async fn versions(address: Ipv4Addr, count: u32, connections: u32) -> Result
     versions_of((address, 80), "shop.test", count, connections).await
 }
 
-/// A replica that has yet to hear of v2's pod sends everything to v1.
-async fn every_replica_knows_both(ns: &Namespace) -> Result {
+/// Waits until v2 gets so many of 40 new users at each replica: one that has yet to hear of its pod, or of its share, sends
+/// them to v1.
+pub async fn every_replica_gives_v2(share: RangeInclusive<u32>, ns: &Namespace) -> Result {
     let service = ns.read("v1", "services/weir-app").await?;
     let port = service.pointer("/spec/ports/0/targetPort").and_then(Value::as_u64).context("it has a port")?;
     for pod in pods(&ns.sibling("weir-system")?).await? {
         let at = (pod.address, u16::try_from(port)?);
-        eventually("both versions answer", async || {
-            // Whatever came before, there is one for v2 in this many.
-            Ok(versions_of(at, "shop.test", 40, 1).await?.len() == 2)
+        eventually("v2 has its share", async || {
+            let seen = versions_of(at, "shop.test", 40, 1).await?;
+            Ok(share.contains(&seen.get("v2").copied().unwrap_or_default()))
         })
         .await?;
     }

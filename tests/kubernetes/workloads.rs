@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
 use crate::harness::{Namespace, Reply, Result, eventually, get_with, get_within};
+use crate::situations::every_replica_gives_v2;
 
 pub async fn an_undo_after_a_promotion_gives_the_known_revision_everything_at_once(ns: Namespace) -> Result {
     let app = App::open(ns, "deployment.yaml", steady).await?;
@@ -113,6 +114,7 @@ pub async fn users_stay_with_their_version_and_an_outage_of_the_database_is_not_
     app.start("v2").await?;
     app.ns.kubectl("weir set-weight app 50%").await?;
     app.becomes("{.status.weight}", |weight| weight == "50%").await?;
+    every_replica_gives_v2(18..=22, &app.ns).await?;
     let users = users(app.address, 20).await?;
     let on_canary = users.iter().filter(|user| user.version == "v2").count();
     // One more or less in each worker, of which there are four at most.
