@@ -21,6 +21,7 @@
 //! | [`plan`] | all of that together: one configuration, and everything to write | yes |
 //! | [`release`] | the kind `CanaryRelease`: into the configuration, and what is done about it in the cluster | |
 //! | [`lease`] | who leads | |
+//! | [`home`] | whether weir itself is being deleted | yes |
 //! | [`peers`] | what the replicas tell each other | |
 //! | [`replica`] | those three together | |
 //! | [`apply`] | writes to the API server | |
@@ -35,6 +36,7 @@ pub mod apply;
 pub mod cluster;
 pub mod endpoints;
 pub mod gateway;
+pub mod home;
 pub mod ingress;
 pub mod lease;
 pub mod named;

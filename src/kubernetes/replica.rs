@@ -76,14 +76,15 @@ impl Replica {
     ) {
         let (client, me) = (self.client.clone(), self.settings.pod.clone());
         let leases: Api<Lease> = Api::namespaced(client.clone(), &self.settings.namespace);
-        let (candidate, regained) = ((LEASE.to_owned(), me.clone()), self.regained.clone());
+        let (candidate, regained) = ((LEASE.to_owned(), me), self.regained.clone());
         tasks.spawn(lease::run(leases, candidate, self.leadership.clone(), regained, stop.clone()));
         tasks.spawn(tell(self.leadership.clone(), leads, stop.clone()));
         let newcomer =
             Newcomer { settings: self.settings.clone(), control: control.clone(), views: self.views.subscribe() };
         tasks.spawn(newcomer.settle(readiness, stop.clone()));
         let (book, leadership) = (self.book.clone(), self.leadership.clone());
-        let controller = Controller::new(client.clone(), control.clone(), book, leadership.clone(), clock, me);
+        let controller =
+            Controller::new(client.clone(), control.clone(), book, leadership.clone(), clock, self.settings.clone());
         tasks.spawn(controller.run(self.views.subscribe(), stop.clone()));
         let exchange = Exchange { current, book: self.book.clone(), control, instance: fastrand::u64(..) };
         let settings = self.settings.clone();

@@ -41,6 +41,8 @@ pub(crate) fn put(world: &mut World, value: Value) {
         "ConfigMap" => add(&mut world.config_maps, value),
         "Namespace" => add(&mut world.namespaces, value),
         "Pod" => add(&mut world.pods, value),
+        "ReplicaSet" => add(&mut world.replica_sets, value),
+        "Deployment" => add(&mut world.deployments, value),
         "CanaryRelease" => add(&mut world.canary_releases, value),
         other => panic!("no {other} here"),
     }

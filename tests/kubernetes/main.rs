@@ -98,6 +98,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             scaling_in_mid_canary_is_the_native_one,
             an_autoscaler_scales_in_mid_canary_as_it_does_without_one,
             a_release_that_is_deleted_leaves_the_deployment_as_it_was_found,
+            when_weir_itself_is_deleted_the_deployment_is_left_as_it_was_found_and_a_later_weir_begins_anew,
             what_a_route_among_several_services_sends_to_the_release_is_copied_for_the_canary_and_then_shared,
             explain_tells_what_fails_on_which_route_whichever_replica_saw_it,
             a_leader_that_is_killed_is_followed_by_another_which_knows_everything,

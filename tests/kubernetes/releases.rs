@@ -277,6 +277,37 @@ pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns:
     shop.nobody_was_turned_away()
 }
 
+pub async fn when_weir_itself_is_deleted_the_deployment_is_left_as_it_was_found_and_a_later_weir_begins_anew(
+    ns: Namespace,
+) -> Result {
+    let shop = Shop::held(ns).await?;
+    let finalizers = async || shop.ns.jsonpath("canaryrelease/shop", "{.metadata.finalizers}").await;
+    ensure!(finalizers().await?.is_empty(), "at rest a release can be deleted without weir");
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    shop.fields_become("2147483646 2147483647 1").await?;
+    ensure!(finalizers().await?.contains("weir.dev"), "what is held must not be forgotten");
+    shop.nobody_was_turned_away()?;
+    shop.visitors.go();
+    shop.ns.kubectl("delete deployment/weir --timeout=60s").await?;
+    shop.fields_become(FOUND).await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    ensure!((shop.ready("v1").await?, shop.ready("v2").await?) == (0, 4), "the native rolling update has ended");
+    let service = shop.ns.balancer("shop").await?;
+    eventually("the Service routes by itself", async || Ok(get(service, 80, "/version").await?.text == "v2\n")).await?;
+
+    weir::install(&shop.ns, 2).await?;
+    shop.becomes("{.status.conditions[?(@.type=='Ready')].status}", |ready| ready == "True").await?;
+    shop.ns.kubectl("set image deployment/shop app=weir/demo-app:v1").await?;
+    shop.becomes("{.status.phase}", |phase| phase == "Progressing").await?;
+    shop.fields_become("2147483646 2147483647 1").await?;
+    shop.ns.kubectl("rollout undo deployment/shop").await?;
+    shop.fields_become(FOUND).await?;
+    eventually("nothing is held", async || Ok(finalizers().await?.is_empty())).await?;
+    weir::uninstall(&shop.ns).await?;
+    shop.ns.kubectl("delete canaryrelease/shop --timeout=20s").await.map(drop)
+}
+
 pub async fn what_a_route_among_several_services_sends_to_the_release_is_copied_for_the_canary_and_then_shared(
     ns: Namespace,
 ) -> Result {

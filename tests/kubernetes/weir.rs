@@ -11,14 +11,12 @@ use crate::harness::{Namespace, Reply, Result, get_with};
 
 /// Installs it with so many replicas; its GatewayClass is [`class`].
 pub async fn install(ns: &Namespace, replicas: u32) -> Result {
-    let class = Class { name: class(ns), controller: format!("weir.dev/{}", ns.name) };
-    install_as(ns, replicas, &class, &[]).await
+    install_as(ns, replicas, &own_class(ns), &[]).await
 }
 
 /// The same, with another way to the API server.
 pub async fn install_behind(ns: &Namespace, replicas: u32, (host, port): (&str, u16)) -> Result {
-    let class = Class { name: class(ns), controller: format!("weir.dev/{}", ns.name) };
-    install_as(ns, replicas, &class, &api_server_at(host, port)).await
+    install_as(ns, replicas, &own_class(ns), &api_server_at(host, port)).await
 }
 
 /// The variables that lead a pod to an API server.
@@ -32,6 +30,10 @@ pub fn class(ns: &Namespace) -> String {
     format!("weir-{}", ns.name)
 }
 
+fn own_class(ns: &Namespace) -> Class {
+    Class { name: class(ns), controller: format!("weir.dev/{}", ns.name) }
+}
+
 /// A GatewayClass and its controller.
 pub struct Class {
     pub name: String,
@@ -40,10 +42,7 @@ pub struct Class {
 
 /// The same with another class, and further variables in its environment.
 pub async fn install_as(ns: &Namespace, replicas: u32, class: &Class, variables: &[Value]) -> Result {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kustomize/base");
-    let text = ns.run("kubectl", &["kustomize", &base.to_string_lossy()], "").await?;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).context("it is YAML")?;
-    let mut items: Vec<Value> = documents.into_iter().filter_map(|object| adapted(object, ns, class)).collect();
+    let mut items = objects(ns, class).await?;
     let deployment = items.iter_mut().find(|object| object["kind"] == "Deployment").context("there is a Deployment")?;
     deployment["spec"]["replicas"] = replicas.into();
     let container = &mut deployment["spec"]["template"]["spec"]["containers"][0];
@@ -55,6 +54,21 @@ pub async fn install_as(ns: &Namespace, replicas: u32, class: &Class, variables:
     items.insert(0, token);
     ns.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()).await?;
     ns.kubectl("rollout status deployment/weir --timeout=60s").await.map(drop)
+}
+
+/// Takes away, in one command, all that [`install`] applied.
+pub async fn uninstall(ns: &Namespace) -> Result {
+    let items = objects(ns, &own_class(ns)).await?;
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
+    ns.run("kubectl", &["delete", "--timeout=60s", "-f", "-"], &list).await.map(drop)
+}
+
+/// The objects of `deploy/`, in the order in which they are applied.
+async fn objects(ns: &Namespace, class: &Class) -> Result<Vec<Value>> {
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kustomize/base");
+    let text = ns.run("kubectl", &["kustomize", &base.to_string_lossy()], "").await?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).context("it is YAML")?;
+    Ok(documents.into_iter().filter_map(|object| adapted(object, ns, class)).collect())
 }
 
 /// An object of `deploy/` as the trial wants it; nothing of what it does not need.

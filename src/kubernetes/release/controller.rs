@@ -1,8 +1,11 @@
 //! What the replica that leads does for releases: writes the status, holds and restores Deployments, carries out commands.
 //! Every other replica goes by the status, and writes there only what it cut itself and whoever leads did not hear.
+//!
+//! When weir itself is deleted, every replica lets go of all Deployments: nobody comes after it who would.
 
 mod act;
 mod commands;
+mod leave;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,16 +17,19 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::act::is_signed;
 use super::book::{self, Book};
 use super::crd::CanaryRelease;
 use super::report::Known;
-use super::revision::{Plan, Workload, plan};
+use super::revision::{Fields, Plan, Workload, plan};
 use super::status::CanaryReleaseStatus;
 use super::{decided, is_present, last_decision, leader, name_of, owned};
 use crate::clock::Clock;
 use crate::engine::{Control, JournalEntry, Ledger, ReleaseStatus};
 use crate::kubernetes::gateway::conditions::Refused;
+use crate::kubernetes::home::Home;
 use crate::kubernetes::lease::Leadership;
+use crate::kubernetes::settings::Settings;
 use crate::kubernetes::world::{Key, World};
 use crate::rollout::{Input, OnNoEvidence, OnSuspicion, Phase, Reason, Scene, Spec, decision, step};
 use crate::stats::{Bounds, Tally};
@@ -48,6 +54,8 @@ pub struct Controller {
     leadership: Arc<Leadership>,
     clock: Arc<dyn Clock>,
     recorder: Recorder,
+    settings: Settings,
+    home: Home,
     /// What was written here, until the watch shows it.
     written: BTreeMap<Key, CanaryRelease>,
     /// When the evidence in a status was written last.
@@ -63,21 +71,20 @@ impl std::fmt::Debug for Controller {
 }
 
 impl Controller {
-    /// For the engine behind `control`, whose ledger is `book`. `me` is this replica's name in events.
+    /// For the engine behind `control`, whose ledger is `book`, in the replica that `settings` describe.
     pub fn new(
         client: Client,
         control: Control,
         book: Arc<Book>,
         leadership: Arc<Leadership>,
         clock: Arc<dyn Clock>,
-        me: String,
+        settings: Settings,
     ) -> Self {
-        let recorder = Recorder::new(
-            client.clone(),
-            kube::runtime::events::Reporter { controller: "weir".into(), instance: Some(me) },
-        );
-        let (written, evidence, answered) = Default::default();
-        Self { client, control, book, leadership, clock, recorder, written, evidence, answered }
+        let instance = Some(settings.pod.clone());
+        let reporter = kube::runtime::events::Reporter { controller: "weir".into(), instance };
+        let recorder = Recorder::new(client.clone(), reporter);
+        let (home, written, evidence, answered) = Default::default();
+        Self { client, control, book, leadership, clock, recorder, settings, home, written, evidence, answered }
     }
 
     /// Follows `views` until `stop`.
@@ -95,6 +102,8 @@ impl Controller {
             let view = views.borrow_and_update().clone();
             self.look(view).await;
         }
+        let view = views.borrow().clone();
+        self.end(view).await;
     }
 
     /// Tells the engine what is decided in `world` and not in force here, but where a decision of its own is on its way there.
@@ -113,13 +122,16 @@ impl Controller {
 
     async fn look(&mut self, View { mut world, ours, refused }: View) {
         self.overlay(&mut world);
+        let known: BTreeSet<Key> = ours.iter().chain(refused.keys()).cloned().collect();
+        if self.home.is_given_up(&world, &self.settings) {
+            return self.leave(&world, &known).await;
+        }
         self.adopt(&world).await;
         if !self.leadership.leads() {
             self.book.withdraw();
             self.settle(&world);
             return self.insist(&world).await;
         }
-        let known: BTreeSet<Key> = ours.iter().chain(refused.keys()).cloned().collect();
         self.commands(&world, &known).await;
         // Whoever leads lets a deleted one go, even when nothing leads to it any more.
         let deleted = world.canary_releases.iter().filter(|(_, release)| release.metadata.deletion_timestamp.is_some());
@@ -190,9 +202,6 @@ impl Controller {
         if release.metadata.deletion_timestamp.is_some() {
             return self.let_go(world, key, &release).await;
         }
-        if self.sign(key, &release).await? {
-            return Ok(());
-        }
         let now = self.clock.now();
         if refused.is_some() {
             return self.tell(world, key, &release, Present { refused, ..Present::at(now) }).await;
@@ -204,6 +213,8 @@ impl Controller {
             let known = release.status.as_ref().and_then(|status| status.revisions.as_ref());
             plan(Workload { deployment, replica_sets, pods }, known, decided(world, key), now)
         });
+        let holds = plan.as_ref().is_some_and(|plan| matches!(plan.fields, Fields::Hold(_)));
+        let release = if holds { self.sign(world, key, release).await? } else { release };
         self.tell(world, key, &release, Present { plan: plan.as_ref(), ..Present::at(now) }).await?;
         if let (Some(plan), Some(deployment), Some((sets, _))) = (plan, deployment, owned) {
             self.act(world, key, &plan, &deployment, &sets).await?;

@@ -15,41 +15,71 @@ use super::super::revision::{Fields, hash, release as released};
 use super::*;
 
 impl Controller {
-    /// Makes sure that the Deployment is left as it was found before the release goes. Whether that was news.
-    pub(super) async fn sign(&self, key: &Key, release: &CanaryRelease) -> Result<bool, kube::Error> {
-        let mut finalizers = release.finalizers().to_vec();
-        if release.spec.target_ref.is_none() || finalizers.iter().any(|one| one == FINALIZER) {
-            return Ok(false);
+    /// Keeps the release until its Deployment is as it was found: to be called before anything of that is held.
+    pub(super) async fn sign(
+        &mut self,
+        world: &mut World,
+        key: &Key,
+        release: Arc<CanaryRelease>,
+    ) -> Result<Arc<CanaryRelease>, kube::Error> {
+        if is_signed(&release) {
+            return Ok(release);
         }
-        finalizers.push(FINALIZER.to_owned());
-        self.finalize(key, release, &finalizers).await?;
-        Ok(true)
+        let signed = self.finalize(key, &release, true).await?;
+        world.canary_releases.put(signed.clone());
+        self.written.insert(key.clone(), signed.clone());
+        Ok(Arc::new(signed))
+    }
+
+    /// Nothing is held any more: the release may be deleted at any time, with or without a weir.
+    async fn unsign(&mut self, world: &World, key: &Key) -> Result<(), kube::Error> {
+        let Some(release) = world.canary_releases.at(key).filter(|release| is_signed(release)) else { return Ok(()) };
+        let unsigned = self.finalize(key, release, false).await?;
+        self.written.insert(key.clone(), unsigned);
+        Ok(())
     }
 
     /// The release is deleted: the fields are as they were found, then it may go.
     pub(super) async fn let_go(&self, world: &World, key: &Key, release: &CanaryRelease) -> Result<(), kube::Error> {
-        let mut finalizers = release.finalizers().to_vec();
-        if !finalizers.iter().any(|one| one == FINALIZER) {
+        if !is_signed(release) {
             return Ok(());
         }
         let target = release.spec.target_ref.as_ref();
         let deployment = target.and_then(|target| world.deployments.get(&key.namespace, &target.name));
+        self.restore(release, deployment.map(Arc::as_ref)).await?;
+        self.finalize(key, release, false).await.map(drop)
+    }
+
+    /// Gives the Deployment of a release its fields back as they were found, if weir holds them.
+    pub(super) async fn restore(
+        &self,
+        release: &CanaryRelease,
+        deployment: Option<&Deployment>,
+    ) -> Result<(), kube::Error> {
         let known = release.status.as_ref().and_then(|status| status.revisions.as_ref());
         if let (Some(deployment), Some(known)) = (deployment, known)
             && let Fields::Restore(found) = released(deployment, known)
         {
-            fields::restore(&self.client, &key.namespace, &deployment.name_any(), &found).await?;
+            let namespace = deployment.namespace().unwrap_or_default();
+            fields::restore(&self.client, &namespace, &deployment.name_any(), &found).await?;
         }
-        finalizers.retain(|one| one != FINALIZER);
-        self.finalize(key, release, &finalizers).await
+        Ok(())
     }
 
-    async fn finalize(&self, key: &Key, release: &CanaryRelease, finalizers: &[String]) -> Result<(), kube::Error> {
+    /// Adds weir's finalizer, or takes it away. The release then.
+    pub(super) async fn finalize(
+        &self,
+        key: &Key,
+        release: &CanaryRelease,
+        sign: bool,
+    ) -> Result<CanaryRelease, kube::Error> {
+        let mut finalizers = release.finalizers().to_vec();
+        finalizers.retain(|one| one != FINALIZER);
+        finalizers.extend(sign.then(|| FINALIZER.to_owned()));
         let version = release.resource_version();
         let patch = json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } });
         let params = PatchParams { field_manager: Some(fields::MANAGER.to_owned()), ..PatchParams::default() };
-        self.releases(key).patch(&key.name, &params, &Patch::Merge(patch)).await?;
-        Ok(())
+        self.releases(key).patch(&key.name, &params, &Patch::Merge(patch)).await
     }
 
     /// Replaces the status; fails when somebody else wrote since it was read.
@@ -118,7 +148,12 @@ impl Controller {
         let (namespace, name) = (&key.namespace, deployment.name_any());
         let Some(release) = world.canary_releases.at(key).cloned() else { return Ok(()) };
         match &plan.fields {
-            Fields::Leave => {}
+            Fields::Leave => {
+                let known = release.status.as_ref().and_then(|status| status.revisions.as_ref());
+                if known.is_none_or(|known| released(deployment, known) == Fields::Leave) {
+                    self.unsign(world, key).await?;
+                }
+            }
             Fields::Hold(wanted) => {
                 let known = release.status.as_ref().and_then(|status| status.revisions.as_ref());
                 if super::super::revision::fields(deployment) != *wanted
@@ -131,6 +166,7 @@ impl Controller {
             Fields::Restore(found) => {
                 fields::restore(&self.client, namespace, &name, found).await?;
                 self.remember(world, key, |revisions| (revisions.found, revisions.held) = (None, None)).await?;
+                self.unsign(world, key).await?;
             }
         }
         let aborted = decided(world, key).phase == Some(Phase::Aborted);
@@ -158,9 +194,14 @@ impl Controller {
         Ok(())
     }
 
-    fn releases(&self, key: &Key) -> Api<CanaryRelease> {
+    pub(super) fn releases(&self, key: &Key) -> Api<CanaryRelease> {
         Api::namespaced(self.client.clone(), &key.namespace)
     }
+}
+
+/// Whether the release is kept until its Deployment is as it was found.
+pub(super) fn is_signed(release: &CanaryRelease) -> bool {
+    release.finalizers().iter().any(|one| one == FINALIZER)
 }
 
 /// Keeps a release until its Deployment is as it was found.
