@@ -60,6 +60,11 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
     );
     all.extend(trials!(
         cluster,
+        readme,
+        [its_commands_lead_to_a_promoted_and_to_an_aborted_canary_and_take_weir_away_without_a_trace]
+    ));
+    all.extend(trials!(
+        cluster,
         pods,
         [
             a_deployment_answers_by_its_service_and_by_its_load_balancer,
@@ -104,7 +109,6 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             a_leader_that_is_killed_is_followed_by_another_which_knows_everything,
         ]
     ));
-    all.extend(trials!(cluster, readme, [its_commands_lead_to_a_promoted_and_to_an_aborted_canary]));
     all.extend(trials!(
         cluster,
         workloads,
