@@ -116,12 +116,23 @@ impl Namespace {
         Ok(Self { name: name.to_owned(), kubeconfig, ..self.clone() })
     }
 
-    /// A client that may do only what ServiceAccount `account` of this namespace may.
-    pub async fn client_of(&self, account: &str) -> Result<kube::Client> {
-        let token = self.kubectl(&format!("create token {account}")).await?;
-        let mut config = config(&self.kubeconfig).await?;
-        config.auth_info = kube::config::AuthInfo { token: Some(token.trim().to_owned().into()), ..Default::default() };
-        Ok(kube::Client::try_from(config)?)
+    /// The same namespace, to somebody who may do only what ServiceAccount `account` of it may.
+    pub async fn seen_by(&self, account: &str) -> Result<Self> {
+        let token = self.kubectl(&format!("create token {account}")).await?.trim().to_owned();
+        let mut kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
+        for user in &mut kubeconfig.auth_infos {
+            let token = Some(token.clone().into());
+            user.auth_info = Some(kube::config::AuthInfo { token, ..Default::default() });
+        }
+        let path = self.kubeconfig.with_file_name(format!("{}-{account}.kubeconfig", self.name));
+        // A token is hidden where it is printed, and this is where it is used.
+        let mut text = serde_json::to_value(&kubeconfig)?;
+        for user in text["users"].as_array_mut().into_iter().flatten() {
+            user["user"]["token"] = token.clone().into();
+        }
+        std::fs::write(&path, text.to_string())?;
+        let client = kube::Client::try_from(config(&path).await?)?;
+        Ok(Self { client, kubeconfig: path, ..self.clone() })
     }
 
     /// The address of a LoadBalancer Service, once it has one.

@@ -12,6 +12,7 @@
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod commands;
 mod conformance;
 mod harness;
 mod manifests;
@@ -120,7 +121,6 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             a_release_of_a_recreated_deployment_says_why_there_is_no_canary,
             surge_and_min_ready_seconds_are_honoured,
             users_stay_with_their_version_and_an_outage_of_the_database_is_not_blamed_on_the_canary,
-            commands_and_explanations_fit_the_moment,
             a_release_that_makes_no_sense_is_told_so_and_the_others_go_on,
             a_master_and_its_workers_move_promote_and_abort_together,
             scaling_under_load_loses_nothing,
@@ -141,6 +141,11 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             a_certificate_is_rotated_without_a_failed_handshake,
             a_grant_that_is_revoked_ends_what_it_allowed,
         ]
+    ));
+    all.extend(trials!(
+        cluster,
+        commands,
+        [commands_and_explanations_fit_the_moment, who_may_abort_may_not_promote_and_nobody_speaks_for_another,]
     ));
     all.extend(trials!(cluster, token, [the_control_surface_takes_the_token_of_a_secret_that_comes_and_changes_later]));
     let conformance = trials!(cluster, conformance, [the_gateway_api_is_implemented_as_its_own_suite_wants_it]);

@@ -168,29 +168,6 @@ async fn stay(address: Ipv4Addr, users: &[User]) -> Result {
     Ok(())
 }
 
-pub async fn commands_and_explanations_fit_the_moment(ns: Namespace) -> Result {
-    let app = App::open(ns, "deployment.yaml", steady).await?;
-    let idle = app.refused("weir set-weight app 20%").await?;
-    ensure!(idle.contains("app has no canary at present: the next change of its pods' template starts one"), "{idle}");
-    let missing = app.refused("weir promote shop").await?;
-    ensure!(missing.contains("shop"), "{missing}");
-    app.start("v2").await?;
-    app.ns.kubectl("weir set-weight app 50%").await?;
-    // The journal has seen nothing of the canary yet; whoever asks sees what weir sees.
-    eventually("explain shows requests of the canary", async || {
-        let told = app.ns.kubectl("weir explain app").await?;
-        let row = told.lines().find(|line| line.trim_start().starts_with("canary ")).unwrap_or_default().to_owned();
-        let requests = row.split_whitespace().nth(2).and_then(|count| count.replace(',', "").parse::<u64>().ok());
-        Ok(requests.is_some_and(|requests| requests > 50))
-    })
-    .await?;
-    app.ns.kubectl("weir promote app").await?;
-    app.is("v2").await?;
-    let over = app.refused("weir set-weight app 20%").await?;
-    ensure!(over.contains("app has no canary at present") && over.contains("promoted"), "{over}");
-    app.visitors.were_all_answered()
-}
-
 pub async fn a_release_that_makes_no_sense_is_told_so_and_the_others_go_on(ns: Namespace) -> Result {
     let app = App::open(ns, "deployment.yaml", steady).await?;
     app.start("v2").await?;
@@ -349,14 +326,14 @@ pub async fn a_release_is_attached_to_the_services_of_an_ingress(ns: Namespace) 
 }
 
 /// The workload `app` of an example, and people who visit it.
-struct App {
-    ns: Namespace,
+pub struct App {
+    pub ns: Namespace,
     address: Ipv4Addr,
-    visitors: Visitors,
+    pub visitors: Visitors,
 }
 
 impl App {
-    async fn open(ns: Namespace, file: &str, edit: impl Fn(&str) -> String) -> Result<Self> {
+    pub async fn open(ns: Namespace, file: &str, edit: impl Fn(&str) -> String) -> Result<Self> {
         let address = ns.example_with(file, edit).await?;
         Self::at(ns, address, HOST).await
     }
@@ -387,7 +364,7 @@ impl App {
     }
 
     /// A canary of `version`, that serves.
-    async fn start(&self, version: &str) -> Result {
+    pub async fn start(&self, version: &str) -> Result {
         self.set_image(version).await?;
         self.wait("Progressing").await
     }
@@ -401,7 +378,7 @@ impl App {
     }
 
     /// Nothing but `version` is there, and it answers.
-    async fn is(&self, version: &str) -> Result {
+    pub async fn is(&self, version: &str) -> Result {
         self.ns.kubectl("rollout status deployment/app --timeout=90s").await?;
         let wanted = format!("weir/demo-app:{version}");
         eventually(&format!("all pods are {version}"), async || {
@@ -414,7 +391,7 @@ impl App {
     }
 
     /// What `kubectl` says when it refuses.
-    async fn refused(&self, arguments: &str) -> Result<String> {
+    pub async fn refused(&self, arguments: &str) -> Result<String> {
         let output = self.ns.try_run("kubectl", &arguments.split_whitespace().collect::<Vec<_>>(), "").await?;
         ensure!(!output.status.success(), "kubectl {arguments} was done");
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
@@ -425,7 +402,7 @@ impl App {
         eventually(&what, async || Ok(good(&self.ns.jsonpath("canaryrelease/app", path).await?))).await
     }
 
-    async fn wait(&self, condition: &str) -> Result {
+    pub async fn wait(&self, condition: &str) -> Result {
         self.ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/app --timeout=90s")).await.map(drop)
     }
 
@@ -447,7 +424,7 @@ impl App {
 }
 
 /// People who visit all the time, until they are dropped.
-struct Visitors {
+pub struct Visitors {
     book: Rc<Book>,
     tasks: Vec<AbortHandle>,
 }
@@ -498,7 +475,7 @@ impl Visitors {
         self.book.versions.borrow().get(version).copied().unwrap_or_default()
     }
 
-    fn were_all_answered(&self) -> Result {
+    pub fn were_all_answered(&self) -> Result {
         let failed = self.book.failed.get();
         ensure!(failed == 0, "{failed} visits failed, the first by {}", self.book.trouble.borrow());
         ensure!(!self.book.versions.borrow().is_empty(), "nobody came");
@@ -528,7 +505,7 @@ fn quick_but_patient(text: &str) -> String {
 }
 
 /// The release of an example that decides nothing by itself while a trial lasts.
-fn steady(text: &str) -> String {
+pub fn steady(text: &str) -> String {
     edited(text, "1h")
 }
 
