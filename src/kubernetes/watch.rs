@@ -138,7 +138,7 @@ impl Watches {
     }
 
     /// The world as it was told last.
-    pub fn world(&self) -> &World {
+    pub fn told(&self) -> &World {
         &self.told
     }
 
@@ -352,7 +352,7 @@ impl<K: Watchable> Watch<K> {
         loop {
             tokio::select! {
                 event = old.next() => match event {
-                    Some(Ok(_)) => drop(self.take(event, &mut old.listed).await),
+                    Some(Ok(event)) => self.tell(event, &mut old.listed).await,
                     _ => return new,
                 },
                 event = new.next() => match self.take(event, &mut new.listed).await {
