@@ -104,7 +104,7 @@ impl Watches {
         Self { world, told, changes, starter, named, unlisted, unheard, due: None, known: false }
     }
 
-    /// Waits for the world to change, and for what changes together with it: [`GATHER`] from the first change on, whatever
+    /// Waits for the world to change, and for what changes together with it: 50 ms from the first change on, whatever
     /// else comes. Nothing is lost when this is cancelled.
     ///
     /// The first time this returns, everything has been listed.
