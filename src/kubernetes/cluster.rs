@@ -75,13 +75,13 @@ impl Cluster {
 
     /// What to serve now, but for what is `rejected`.
     pub fn plan(&self, rejected: &Rejected) -> Plan {
-        plan::translate(self.watches.world(), &self.settings, rejected, Timestamp::now())
+        plan::translate(self.watches.told(), &self.settings, rejected, Timestamp::now())
     }
 
     /// The plan is in force: says so to the cluster.
     pub fn publish(&self, plan: Plan) {
         let (ours, refused) = (plan.releases().clone(), plan.refused().clone());
-        self.replica.view(View { world: self.watches.world().clone(), ours, refused });
+        self.replica.view(View { world: self.watches.told().clone(), ours, refused });
         self.plans.send_replace(Some(Arc::new(plan)));
     }
 

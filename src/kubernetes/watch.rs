@@ -3,9 +3,10 @@
 //!
 //! While the API server is away, or answers that a watch is too old, the last world stays; a watch begins again by itself,
 //! with back-off, and a new list replaces the old one as a whole. A watch that was silent while the API server could not be
-//! reached may be silent for ever: it begins again, too, once somebody has reached it ([`Contact`]). A kind that the cluster
-//! does not have, or that weir may not read, is as good as empty until that changes: it must not keep the others from being
-//! served.
+//! reached may be silent for ever: it begins again, too, once somebody has reached it ([`Contact`]), and the old one tells on
+//! until the new list is there. A kind that the cluster does not have, or that weir may not read, is as good as empty until
+//! that changes: it must not keep the others from being served. Nor must an object that the API server is slow to show: only
+//! what names it waits for it.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::fmt::{Debug, Display};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
@@ -25,7 +27,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::named::{Named, named};
+use super::named::{Named, held_back, named};
 use super::world::{Key, Objects, World};
 
 /// How often the API server was reached again after it could not be.
@@ -35,12 +37,16 @@ pub type Contact = watch::Receiver<u64>;
 #[derive(Debug)]
 pub struct Watches {
     world: World,
+    /// The same as it was told last.
+    told: World,
     changes: mpsc::Receiver<Change>,
     starter: Starter,
     /// What is followed only because something names it.
     named: BTreeMap<Named, AbortOnDropHandle<()>>,
-    /// Of which nothing has been heard yet.
-    awaited: BTreeSet<Watched>,
+    /// Kinds of which nothing has been heard yet.
+    unlisted: BTreeSet<&'static str>,
+    /// What is named and nothing has been heard of yet; and until when what names it is held back.
+    unheard: BTreeMap<Named, Instant>,
     /// When to tell of what has changed.
     due: Option<Instant>,
     /// Whether everything has been listed once.
@@ -89,32 +95,41 @@ impl Watches {
         let (sender, changes) = mpsc::channel(QUEUE);
         let (tasks, stop, controller) = (tasks.clone(), stop.clone(), controller.to_owned());
         let starter = Starter { client, controller, contact, tasks, stop, sender };
-        let awaited = starter.all();
-        let (world, named) = Default::default();
-        Self { world, changes, starter, named, awaited, due: None, known: false }
+        let unlisted = starter.all();
+        Self::new(starter, changes, unlisted)
     }
 
-    /// Waits for the world to change, and for what changes together with it. Nothing is lost when this is cancelled.
+    fn new(starter: Starter, changes: mpsc::Receiver<Change>, unlisted: BTreeSet<&'static str>) -> Self {
+        let (world, told, named, unheard) = Default::default();
+        Self { world, told, changes, starter, named, unlisted, unheard, due: None, known: false }
+    }
+
+    /// Waits for the world to change, and for what changes together with it: 50 ms from the first change on, whatever
+    /// else comes. Nothing is lost when this is cancelled.
     ///
     /// The first time this returns, everything has been listed.
     pub async fn changed(&mut self) -> &World {
         loop {
             tokio::select! {
+                // However much comes, it is told in time.
+                biased;
+                () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
+                    self.due = None;
+                    self.follow_named();
+                    if self.known || self.unheard.is_empty() {
+                        break;
+                    }
+                }
                 change = self.changes.recv() => match change {
                     Some(change) => self.apply(change),
                     // Only when weir ends: nothing changes any more.
                     None => std::future::pending().await,
                 },
-                () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => {
-                    self.due = None;
-                    if !self.follow_named() {
-                        break;
-                    }
-                }
             }
         }
         self.known = true;
-        &self.world
+        self.tell();
+        &self.told
     }
 
     /// Whether everything has been listed.
@@ -122,27 +137,26 @@ impl Watches {
         self.known
     }
 
-    /// The world as it is known now.
-    pub fn world(&self) -> &World {
-        &self.world
+    /// The world as it was told last.
+    pub fn told(&self) -> &World {
+        &self.told
     }
 
     fn apply(&mut self, change: Change) {
-        self.awaited.remove(&change.of);
-        if let Watched::One(named) = &change.of
-            && !self.named.contains_key(named)
-        {
-            return;
+        match &change.of {
+            Watched::Kind(kind) => drop(self.unlisted.remove(kind)),
+            Watched::One(named) if self.named.contains_key(named) => drop(self.unheard.remove(named)),
+            Watched::One(_) => return,
         }
         (change.apply)(&mut self.world);
-        if self.awaited.is_empty() {
-            self.due.get_or_insert_with(|| Instant::now() + GATHER);
+        if self.unlisted.is_empty() {
+            let soon = Instant::now() + GATHER;
+            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
         }
     }
 
-    /// Follows what the world names now, and nothing else. Whether something has to be waited for: nobody is told of a world in
-    /// which it only seems to be missing.
-    fn follow_named(&mut self) -> bool {
+    /// Follows what the world names now, and nothing else.
+    fn follow_named(&mut self) {
         let wanted = named(&self.world, &self.starter.controller);
         let world = &mut self.world;
         self.named.retain(|named, _| {
@@ -154,14 +168,24 @@ impl Watches {
             }
             stays
         });
+        self.unheard.retain(|named, _| wanted.contains(named));
         for new in wanted {
             if let Entry::Vacant(place) = self.named.entry(new) {
-                self.awaited.insert(Watched::One(place.key().clone()));
+                self.unheard.insert(place.key().clone(), Instant::now() + PATIENCE);
                 let watch = self.starter.one(place.key());
                 place.insert(watch);
             }
         }
-        !self.awaited.is_empty()
+    }
+
+    /// What names something that has not been heard of yet is told as it was: it would only seem to be broken. But not for
+    /// ever, and nothing else waits.
+    fn tell(&mut self) {
+        let now = Instant::now();
+        self.unheard.retain(|_, until| *until > now);
+        let unheard: BTreeSet<Named> = self.unheard.keys().cloned().collect();
+        self.told = held_back(&self.world, &self.told, &self.starter.controller, &unheard);
+        self.due = self.unheard.values().min().copied();
     }
 }
 
@@ -182,11 +206,11 @@ impl Debug for Starter {
 }
 
 impl Starter {
-    /// One watch for each kind of the world: what is awaited.
-    fn all(&self) -> BTreeSet<Watched> {
+    /// One watch for each kind of the world: which there are.
+    fn all(&self) -> BTreeSet<&'static str> {
         let tls = watcher::Config::default().fields("type=kubernetes.io/tls");
         self.secrets(tls);
-        let kinds = [
+        BTreeSet::from([
             self.kind("GatewayClass", |world| &mut world.gateway_classes, nothing),
             self.kind("Gateway", |world| &mut world.gateways, nothing),
             self.kind("ListenerSet", |world| &mut world.listener_sets, nothing),
@@ -205,8 +229,7 @@ impl Starter {
             self.kind("CanaryRelease", |world| &mut world.canary_releases, nothing),
             self.kind("CanaryReleaseCommand", |world| &mut world.commands, nothing),
             "Secret",
-        ];
-        kinds.into_iter().map(Watched::Kind).collect()
+        ])
     }
 
     /// Watches the kind `K`. `objects` says where it is in the world; `trim` takes away what nobody looks at.
@@ -246,8 +269,9 @@ impl Starter {
         objects: In<K>,
         trim: fn(&mut K),
     ) -> JoinHandle<()> {
+        let begin = move || watch_kind(api.clone(), config.clone()).default_backoff().boxed();
         let (contact, sender) = (self.contact.clone(), self.sender.clone());
-        let watch = Watch { of, api, config, objects, trim, contact, sender, failing: false };
+        let watch = Watch { of, begin: Box::new(begin), objects, trim, contact, sender, failing: false };
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             stop.run_until_cancelled(watch.run()).await;
@@ -266,8 +290,8 @@ impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + S
 /// One watch.
 struct Watch<K> {
     of: Watched,
-    api: Api<K>,
-    config: watcher::Config,
+    /// Lists, and watches from there.
+    begin: Box<dyn Fn() -> Events<K> + Send + Sync>,
     objects: In<K>,
     trim: fn(&mut K),
     contact: Contact,
@@ -276,44 +300,98 @@ struct Watch<K> {
     failing: bool,
 }
 
+/// What the API server says of a kind.
+type Events<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
+
+/// A list, and what comes after it.
+struct Run<K> {
+    events: Events<K>,
+    listed: Vec<K>,
+    /// When the last event came.
+    heard: Instant,
+}
+
+impl<K> Run<K> {
+    async fn next(&mut self) -> Option<Result<Event<K>, watcher::Error>> {
+        let event = self.events.next().await;
+        self.heard = Instant::now();
+        event
+    }
+}
+
+/// What an event came to.
+#[derive(PartialEq, Eq)]
+enum Went {
+    /// It goes on.
+    On,
+    /// The list is whole.
+    Listed,
+    /// There is nothing but a new list to go on from.
+    Over,
+}
+
 impl<K: Watchable> Watch<K> {
     async fn run(mut self) {
         let mut contact = self.contact.clone();
         contact.mark_unchanged();
+        let mut run = self.begin();
         loop {
             tokio::select! {
-                () = self.follow() => sleep(AGAIN).await,
-                Ok(()) = contact.changed() => {}
+                event = run.next() => if self.take(event, &mut run.listed).await == Went::Over {
+                    sleep(AGAIN).await;
+                    run = self.begin();
+                },
+                Ok(()) = contact.changed() => run = self.renew(run, &mut contact).await,
             }
         }
     }
 
-    /// Lists and watches, until there is nothing but a new list to go on from.
-    async fn follow(&mut self) {
-        let events = watch_kind(self.api.clone(), self.config.clone()).default_backoff();
-        let mut events = std::pin::pin!(events);
-        let mut listed = Vec::new();
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    if std::mem::take(&mut self.failing) {
-                        tracing::info!(of = %self.of, "watching again");
-                    }
-                    self.tell(event, &mut listed).await;
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut self.failing, true) {
-                        tracing::warn!(of = %self.of, "cannot be watched, tried again: {error}");
-                    }
-                    if is_refused(&error) {
-                        self.change(|_| {}).await;
-                    }
-                    // As an event of a watch the same is known to the watcher itself.
-                    if code(&error) == Some(410) {
-                        return;
-                    }
+    /// Begins again. The `old` one tells on until the new list is whole, which may take long where the API server is slow.
+    async fn renew(&mut self, mut old: Run<K>, contact: &mut Contact) -> Run<K> {
+        let mut new = self.begin();
+        loop {
+            tokio::select! {
+                event = old.next() => match event {
+                    Some(Ok(event)) => self.tell(event, &mut old.listed).await,
+                    _ => return new,
+                },
+                event = new.next() => match self.take(event, &mut new.listed).await {
+                    Went::On => {}
+                    Went::Listed | Went::Over => return new,
+                },
+                // What has just begun is let go on: where contact is lost again and again it would never be whole.
+                Ok(()) = contact.changed() => if new.heard.elapsed() > SILENT {
+                    new = self.begin();
                 }
             }
+        }
+    }
+
+    fn begin(&self) -> Run<K> {
+        Run { events: (self.begin)(), listed: Vec::new(), heard: Instant::now() }
+    }
+
+    async fn take(&mut self, event: Option<Result<Event<K>, watcher::Error>>, listed: &mut Vec<K>) -> Went {
+        match event {
+            Some(Ok(event)) => {
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!(of = %self.of, "watching again");
+                }
+                let is_whole = matches!(event, Event::InitDone);
+                self.tell(event, listed).await;
+                if is_whole { Went::Listed } else { Went::On }
+            }
+            Some(Err(error)) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    tracing::warn!(of = %self.of, "cannot be watched, tried again: {error}");
+                }
+                if is_refused(&error) {
+                    self.change(|_| {}).await;
+                }
+                // As an event of a watch the same is known to the watcher itself.
+                if code(&error) == Some(410) { Went::Over } else { Went::On }
+            }
+            None => Went::Over,
         }
     }
 
@@ -386,6 +464,12 @@ fn without_containers(pod: &mut Pod) {
     pod.spec = Some(k8s_openapi::api::core::v1::PodSpec { node_name: node, ..Default::default() });
 }
 
+/// How long something that is named may be unheard of before what names it is told nevertheless.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A new list of which nothing has come for so long is as likely lost as slow.
+const SILENT: Duration = Duration::from_secs(10);
+
 /// Before a new list in place of a watch that cannot go on.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -394,3 +478,6 @@ const QUEUE: usize = 1024;
 
 /// What changes within this time is looked at together: a rollout of many pods, an `apply` of many objects.
 const GATHER: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

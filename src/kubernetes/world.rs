@@ -113,6 +113,17 @@ impl<K: ResourceExt> Objects<K> {
     }
 }
 
+impl<K> Objects<K> {
+    /// This one is as it is in `other`, where it may be missing.
+    pub fn put_back(&mut self, key: &Key, other: &Self) {
+        let by_key = Arc::make_mut(&mut self.by_key);
+        match other.at(key) {
+            Some(object) => drop(by_key.insert(key.clone(), object.clone())),
+            None => drop(by_key.remove(key)),
+        }
+    }
+}
+
 impl<K> Clone for Objects<K> {
     fn clone(&self) -> Self {
         Self { by_key: self.by_key.clone() }

@@ -14,6 +14,7 @@
 mod cluster;
 mod commands;
 mod conformance;
+mod following;
 mod harness;
 mod manifests;
 mod pods;
@@ -138,7 +139,6 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             replicas_go_one_after_the_other_and_no_evidence_with_them,
             a_replica_that_is_killed_takes_nothing_with_it_but_what_was_on_its_connections,
             watches_that_are_too_old_begin_anew_and_lose_nothing,
-            a_certificate_is_rotated_without_a_failed_handshake,
             a_grant_that_is_revoked_ends_what_it_allowed,
         ]
     ));
@@ -146,6 +146,14 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         cluster,
         commands,
         [commands_and_explanations_fit_the_moment, who_may_abort_may_not_promote_and_nobody_speaks_for_another,]
+    ));
+    all.extend(trials!(
+        cluster,
+        following,
+        [
+            endpoints_that_come_and_go_are_followed_within_a_second,
+            a_certificate_is_rotated_within_a_second_and_without_a_failed_handshake,
+        ]
     ));
     all.extend(trials!(cluster, token, [the_control_surface_takes_the_token_of_a_secret_that_comes_and_changes_later]));
     let conformance = trials!(cluster, conformance, [the_gateway_api_is_implemented_as_its_own_suite_wants_it]);

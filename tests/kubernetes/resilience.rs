@@ -2,22 +2,17 @@
 
 mod api_server;
 
-use std::cell::{Cell, RefCell};
 use std::net::Ipv4Addr;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use rustls_pki_types::CertificateDer;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout};
-use tokio_rustls::TlsConnector;
+use tokio::time::{Instant, sleep};
 
 use self::api_server::{Front, HOST};
-use crate::harness::{Namespace, Reply, Result, connect, demo_app, eventually, get_with};
+use crate::harness::{Namespace, Reply, Result, demo_app, eventually, get_with};
 use crate::manifests::{gateway, route, weighed};
 use crate::releases::Visitors;
 use crate::weir::{self, Pod, leader_and_others, nothing_was_forbidden, pods};
@@ -114,7 +109,7 @@ pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_rais
     cut(&ns, &all, PEERS).await?;
 
     // Only the one that does not lead has visitors.
-    let port = port_in_pods(&ns).await?;
+    let port = weir::port(&ns).await?;
     eventually("the follower has all it takes to go on", async || {
         for _ in 0..50 {
             visit(follower.address, port, "shop").await?;
@@ -223,54 +218,6 @@ pub async fn watches_that_are_too_old_begin_anew_and_lose_nothing(ns: Namespace)
     nobody_was_turned_away(&visitors)
 }
 
-pub async fn a_certificate_is_rotated_without_a_failed_handshake(ns: Namespace) -> Result {
-    let (old, new) = (Certificate::new()?, Certificate::new()?);
-    ns.apply(&old.secret()).await?;
-    ns.apply(&gateway(&ns).replace(PLAIN, SECURE)).await?;
-    ns.apply(&demo_app("shop", "v1", 2)).await?;
-    ns.apply(&route("shop")).await?;
-    weir::install(&ns, 2).await?;
-    let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
-    let client = tls_client(&[&old, &new])?;
-    eventually("the first one is shown", async || Ok(handshake(&client, address).await? == old.der)).await?;
-
-    let (failed, stop) = (Rc::<RefCell<Vec<String>>>::default(), Rc::new(Cell::new(false)));
-    let visitors: Vec<_> = (0..4)
-        .map(|_| {
-            let (client, failed, stop) = (client.clone(), failed.clone(), stop.clone());
-            tokio::task::spawn_local(async move {
-                let mut visits = 0_u32;
-                while !stop.get() {
-                    visits += 1;
-                    if let Err(error) = handshake(&client, address).await {
-                        failed.borrow_mut().push(format!("{error:#}"));
-                    }
-                    sleep(Duration::from_millis(5)).await;
-                }
-                visits
-            })
-        })
-        .collect();
-    ns.apply(&new.secret()).await?;
-    let rotated = Instant::now();
-    eventually("the second one is shown by all", async || {
-        for _ in 0..10 {
-            if handshake(&client, address).await? != new.der {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    })
-    .await?;
-    println!("the new certificate was shown everywhere after {:?}", rotated.elapsed());
-    stop.set(true);
-    for visitor in visitors {
-        ensure!(visitor.await? > 10, "nobody came");
-    }
-    ensure!(failed.borrow().is_empty(), "{:#?}", failed.borrow());
-    nothing_was_forbidden(&ns).await
-}
-
 pub async fn a_grant_that_is_revoked_ends_what_it_allowed(ns: Namespace) -> Result {
     let address = open(&ns, &["shop"], held).await?;
     let other = format!("{}-other", ns.name);
@@ -306,49 +253,6 @@ pub async fn a_grant_that_is_revoked_ends_what_it_allowed(ns: Namespace) -> Resu
     let ended = trial.await;
     ns.kubectl(&format!("delete namespace {other} --wait=false")).await?;
     ended
-}
-
-/// A certificate for shop.test and its key.
-struct Certificate {
-    der: CertificateDer<'static>,
-    pem: String,
-    key: String,
-}
-
-impl Certificate {
-    fn new() -> Result<Self> {
-        let made = rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()])?;
-        Ok(Self { der: made.cert.der().clone(), pem: made.cert.pem(), key: made.signing_key.serialize_pem() })
-    }
-
-    fn secret(&self) -> String {
-        serde_json::json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "shop-tls" }, "type": "kubernetes.io/tls",
-            "stringData": { "tls.crt": self.pem, "tls.key": self.key },
-        })
-        .to_string()
-    }
-}
-
-fn tls_client(trusted: &[&Certificate]) -> Result<TlsConnector> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in trusted {
-        roots.add(certificate.der.clone())?;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let mut config = config.with_root_certificates(roots).with_no_client_auth();
-    // Every connection has to show a certificate.
-    config.resumption = rustls::client::Resumption::disabled();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-/// The certificate that is shown to a new connection.
-async fn handshake(client: &TlsConnector, address: Ipv4Addr) -> Result<CertificateDer<'static>> {
-    let stream = connect(address, 443).await?;
-    let stream = timeout(Duration::from_secs(10), client.connect("shop.test".try_into()?, stream)).await??;
-    let shown = stream.get_ref().1.peer_certificates().and_then(|shown| shown.first()).context("one is shown")?;
-    Ok(shown.clone().into_owned())
 }
 
 /// A release of the Deployment `name` that stays at its first step.
@@ -428,13 +332,6 @@ async fn visit(address: Ipv4Addr, port: u16, name: &str) -> Result<Reply> {
 
 async fn status(ns: &Namespace, name: &str, path: &str) -> Result<String> {
     ns.jsonpath(&format!("canaryrelease/{name}"), path).await
-}
-
-/// The port of the Gateway inside of weir's pods.
-async fn port_in_pods(ns: &Namespace) -> Result<u16> {
-    let service = ns.read("v1", "services/weir-shop").await?;
-    let port = service.pointer("/spec/ports/0/targetPort").and_then(Value::as_u64).context("it has a port")?;
-    Ok(u16::try_from(port)?)
 }
 
 /// Starts one more pod of weir, which does not reach the API server until told that it does; its address.
@@ -522,9 +419,6 @@ spec:
   steps: [{weight: 20%, atLeast: 1h}, {weight: 50%}]
   analysis: {latency: {enabled: false}}
 "#;
-
-const PLAIN: &str = "{name: http, port: 80, protocol: HTTP}";
-const SECURE: &str = "{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: shop-tls}]}}";
 
 const GRANT: &str = r#"
 apiVersion: gateway.networking.k8s.io/v1beta1

@@ -1,6 +1,7 @@
 //! A weir of a trial's own, just as `deploy/` has it and under its roles; but with a name of its own for what belongs to the
 //! whole cluster, and with fewer seconds to wait.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -126,7 +127,24 @@ pub async fn leader_and_others(ns: &Namespace) -> Result<(Pod, Vec<Pod>)> {
     Ok((leader.into_iter().next().context("one leads")?, others))
 }
 
+/// The port of the Gateway inside of weir's pods.
+pub async fn port(ns: &Namespace) -> Result<u16> {
+    let service = ns.read("v1", "services/weir-shop").await?;
+    let port = service.pointer("/spec/ports/0/targetPort").and_then(Value::as_u64).context("it has a port")?;
+    Ok(u16::try_from(port)?)
+}
+
 impl Pod {
+    /// The addresses that this replica sends requests for a Service to.
+    pub async fn endpoints(&self, ns: &Namespace, service: &str) -> Result<BTreeSet<String>> {
+        let backends: Vec<Value> = serde_json::from_str(&self.ask("/backends").await?)?;
+        let of_service = format!("{}/{service}/", ns.name);
+        let backends =
+            backends.iter().filter(|backend| backend["name"].as_str().unwrap_or("").starts_with(&of_service));
+        let endpoints = backends.flat_map(|backend| backend["endpoints"].as_array().into_iter().flatten());
+        Ok(endpoints.filter_map(|endpoint| endpoint["address"].as_str().map(str::to_owned)).collect())
+    }
+
     /// What the release says at this replica's control surface.
     pub async fn release(&self, ns: &Namespace, name: &str) -> Result<Value> {
         let reply = self.ask(&format!("/releases/{}/{name}", ns.name)).await?;
