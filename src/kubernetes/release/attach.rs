@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use self::sides::Sides;
 use super::crd::{CanaryRelease, Override};
-use super::{leader, name_of, part};
+use super::{leader, name_of, part, rival};
 use crate::config::schema::{self, Backend, File, Release, Route, Step, WeightedBackend};
 use crate::kubernetes::world::{Key, World};
 use crate::types::Name;
@@ -21,7 +21,7 @@ use crate::types::Name;
 /// have a route to them. Of those that `is_bad` says cannot be compiled, stable alone is served.
 pub fn attach(world: &World, file: &mut File, is_bad: &dyn Fn(&Key) -> bool) -> BTreeSet<Key> {
     let mut ours = BTreeSet::new();
-    for (key, release) in world.canary_releases.iter() {
+    for (key, release) in world.canary_releases.iter().filter(|(key, _)| rival(world, key).is_none()) {
         let judged = !is_bad(&leader(world, key));
         let has_route = Attaching { world, file: &mut *file, key, release, judged }.all();
         if has_route && judged {

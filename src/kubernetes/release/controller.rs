@@ -19,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::act::is_signed;
 use super::book::{self, Book};
+use super::command::CommandStatus;
 use super::crd::CanaryRelease;
 use super::report::Known;
 use super::revision::{Fields, Plan, Workload, plan};
 use super::status::CanaryReleaseStatus;
-use super::{decided, is_present, last_decision, leader, name_of, owned};
+use super::{decided, is_present, last_decision, leader, name_of, owned, rival};
 use crate::clock::Clock;
 use crate::engine::{Control, JournalEntry, Ledger, ReleaseStatus};
 use crate::kubernetes::gateway::conditions::Refused;
@@ -56,12 +57,14 @@ pub struct Controller {
     recorder: Recorder,
     settings: Settings,
     home: Home,
+    /// Since when weir itself seems to be deleted.
+    given_up: Option<Instant>,
     /// What was written here, until the watch shows it.
     written: BTreeMap<Key, CanaryRelease>,
     /// When the evidence in a status was written last.
     evidence: BTreeMap<Key, Instant>,
-    /// Commands that have been carried out here, by uid, until they are gone.
-    answered: BTreeSet<String>,
+    /// The answers to commands that have been carried out here, by uid, until these are gone; and whether they are written.
+    answered: BTreeMap<String, (bool, CommandStatus)>,
 }
 
 impl std::fmt::Debug for Controller {
@@ -83,8 +86,21 @@ impl Controller {
         let instance = Some(settings.pod.clone());
         let reporter = kube::runtime::events::Reporter { controller: "weir".into(), instance };
         let recorder = Recorder::new(client.clone(), reporter);
-        let (home, written, evidence, answered) = Default::default();
-        Self { client, control, book, leadership, clock, recorder, settings, home, written, evidence, answered }
+        let (home, given_up, written, evidence, answered) = Default::default();
+        Self {
+            client,
+            control,
+            book,
+            leadership,
+            clock,
+            recorder,
+            settings,
+            home,
+            given_up,
+            written,
+            evidence,
+            answered,
+        }
     }
 
     /// Follows `views` until `stop`.
@@ -108,22 +124,37 @@ impl Controller {
 
     /// Tells the engine what is decided in `world` and not in force here, but where a decision of its own is on its way there.
     async fn adopt(&self, world: &World) {
-        let engine = self.control.subscribe().borrow().clone();
         for (key, release) in world.canary_releases.iter() {
-            let last = release.status.as_ref().and_then(CanaryReleaseStatus::last);
-            let Some((name, last)) = name_of(key).zip(last) else { continue };
-            let Ok(there) = engine.binary_search_by(|status| status.name.cmp(&name)) else { continue };
-            let in_force = engine[there].last.as_ref() == Some(last) && engine[there].weight == last.state.weight;
-            if !in_force && self.book.waiting(&name).noted.is_empty() {
-                self.control.adopt(last.clone()).await;
-            }
+            self.adopt_one(key, release).await;
         }
     }
 
-    async fn look(&mut self, View { mut world, ours, refused }: View) {
-        self.overlay(&mut world);
-        let known: BTreeSet<Key> = ours.iter().chain(refused.keys()).cloned().collect();
-        if self.home.is_given_up(&world, &self.settings) {
+    async fn adopt_one(&self, key: &Key, release: &CanaryRelease) {
+        let last = release.status.as_ref().and_then(CanaryReleaseStatus::last);
+        let Some((name, last)) = name_of(key).zip(last) else { return };
+        let engine = self.control.subscribe().borrow().clone();
+        let Ok(at) = engine.binary_search_by(|status| status.name.cmp(&name)) else { return };
+        let there = &engine[at];
+        let in_force = there.last.as_ref() == Some(last) && there.weight == last.state.weight;
+        if !in_force && self.book.waiting(&name).noted.is_empty() {
+            self.control.adopt(last.clone()).await;
+        }
+    }
+
+    /// The releases that this weir carries out: those with a route to them, and those that had one and now none.
+    fn known(&self, View { world, ours, refused }: &View) -> BTreeSet<Key> {
+        let me = Some(self.settings.controller.as_str());
+        let mine =
+            |release: &CanaryRelease| release.status.as_ref().and_then(|status| status.controller.as_deref()) == me;
+        let had = world.canary_releases.iter().filter(|(_, release)| mine(release)).map(|(key, _)| key);
+        ours.iter().chain(refused.keys()).chain(had).cloned().collect()
+    }
+
+    async fn look(&mut self, mut view: View) {
+        self.overlay(&mut view.world);
+        let known = self.known(&view);
+        let View { mut world, refused, .. } = view;
+        if self.is_given_up(&world) {
             return self.leave(&world, &known).await;
         }
         self.adopt(&world).await;
@@ -133,11 +164,16 @@ impl Controller {
             return self.insist(&world).await;
         }
         self.commands(&world, &known).await;
-        // Whoever leads lets a deleted one go, even when nothing leads to it any more.
-        let deleted = world.canary_releases.iter().filter(|(_, release)| release.metadata.deletion_timestamp.is_some());
-        let keys: BTreeSet<Key> = deleted.map(|(key, _)| key.clone()).chain(known).collect();
+        // Whoever leads lets a deleted one go, even when it is nobody's.
+        let nobodys = world.canary_releases.iter().filter(|(_, release)| is_nobodys(release, self.clock.now()));
+        let keys: BTreeSet<Key> = nobodys.map(|(key, _)| key.clone()).chain(known.iter().cloned()).collect();
         for key in keys {
-            match timeout(PATIENCE, self.lead(&mut world, &key, refused.get(&key))).await {
+            // It may have taken a while to come here.
+            if !self.leadership.leads() {
+                return;
+            }
+            let mine = known.contains(&key);
+            match timeout(PATIENCE, self.lead(&mut world, &key, mine, refused.get(&key))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) if is_conflict(&error) => self.forget(&key),
                 Ok(Err(error)) => tracing::warn!(release = %key, "not done, tried again: {error}"),
@@ -196,15 +232,24 @@ impl Controller {
         self.written.remove(key);
     }
 
-    /// Brings one release on; one that is `refused` is told so, and left where it is.
-    async fn lead(&mut self, world: &mut World, key: &Key, refused: Option<&Refused>) -> Result<(), kube::Error> {
+    /// Brings one release on that is `mine`; one that is `refused`, or nobody's, is told so, and left where it is.
+    async fn lead(
+        &mut self,
+        world: &mut World,
+        key: &Key,
+        mine: bool,
+        refused: Option<&Refused>,
+    ) -> Result<(), kube::Error> {
         let Some(release) = world.canary_releases.at(key).cloned() else { return Ok(()) };
         if release.metadata.deletion_timestamp.is_some() {
             return self.let_go(world, key, &release).await;
         }
         let now = self.clock.now();
+        let controller = mine.then(|| self.settings.controller.clone());
+        let barred = barred(world, key, &release, mine);
+        let refused = refused.or(barred.as_ref());
         if refused.is_some() {
-            return self.tell(world, key, &release, Present { refused, ..Present::at(now) }).await;
+            return self.tell(world, key, &release, Present { controller, plan: None, refused, now }).await;
         }
         let deployment = release.spec.target_ref.as_ref();
         let deployment = deployment.and_then(|target| world.deployments.get(&key.namespace, &target.name)).cloned();
@@ -215,7 +260,7 @@ impl Controller {
         });
         let holds = plan.as_ref().is_some_and(|plan| matches!(plan.fields, Fields::Hold(_)));
         let release = if holds { self.sign(world, key, release).await? } else { release };
-        self.tell(world, key, &release, Present { plan: plan.as_ref(), ..Present::at(now) }).await?;
+        self.tell(world, key, &release, Present { controller, plan: plan.as_ref(), refused, now }).await?;
         if let (Some(plan), Some(deployment), Some((sets, _))) = (plan, deployment, owned) {
             self.act(world, key, &plan, &deployment, &sets).await?;
         }
@@ -228,7 +273,7 @@ impl Controller {
         world: &mut World,
         key: &Key,
         release: &CanaryRelease,
-        Present { plan, refused, now }: Present<'_>,
+        Present { controller, plan, refused, now }: Present<'_>,
     ) -> Result<(), kube::Error> {
         let Some(name) = name_of(key) else { return Ok(()) };
         let waiting = self.book.waiting(&name);
@@ -245,7 +290,7 @@ impl Controller {
         let live = self.live(world, key);
         let latest = if leader(world, key) == *key { decisions.last() } else { last_decision(world, key) };
         let last = latest.filter(|latest| is_present(world, key, latest)).cloned();
-        let status = Known { release, plan, refused, decisions, last, live: live.as_ref(), now }.status();
+        let status = Known { controller, release, plan, refused, decisions, last, live: live.as_ref(), now }.status();
         if self.is_news(key, release.status.as_ref(), &status) {
             let written = self.write(key, release, status).await?;
             self.announce(release, &written).await;
@@ -254,14 +299,18 @@ impl Controller {
             self.evidence.insert(key.clone(), Instant::now());
         }
         self.book.written(&name, &waiting);
-        self.adopt(world).await;
+        if let Some(release) = world.canary_releases.at(key) {
+            self.adopt_one(key, release).await;
+        }
         Ok(())
     }
 
     /// What the engine says of the release, or of the one that leads its group.
     fn live(&self, world: &World, key: &Key) -> Option<ReleaseStatus> {
         let name = name_of(&leader(world, key))?;
-        self.control.status().into_iter().find(|status| status.name == name)
+        let engine = self.control.subscribe().borrow().clone();
+        let at = engine.binary_search_by(|status| status.name.cmp(&name)).ok()?;
+        Some(engine[at].clone())
     }
 
     /// Evidence alone is written every few seconds; all else at once.
@@ -279,6 +328,8 @@ impl Controller {
 
 /// A release at a moment.
 struct Present<'a> {
+    /// The weir that carries it out; `None`: none does.
+    controller: Option<String>,
     /// With `targetRef`, while there is the Deployment.
     plan: Option<&'a Plan>,
     /// Why it cannot be compiled, if it cannot.
@@ -286,10 +337,29 @@ struct Present<'a> {
     now: Timestamp,
 }
 
-impl Present<'_> {
-    fn at(now: Timestamp) -> Self {
-        Self { plan: None, refused: None, now }
+/// Whether no weir has ever carried it out, though it is there for a while, or nobody needs to any more.
+fn is_nobodys(release: &CanaryRelease, now: Timestamp) -> bool {
+    let created = release.metadata.creation_timestamp.as_ref().map(|at| Timestamp::from_secs(at.0.as_second()));
+    let settled = created.is_some_and(|created| now.since(created) >= NEW);
+    let claimed = release.status.as_ref().is_some_and(|status| status.controller.is_some());
+    release.metadata.deletion_timestamp.is_some() || (settled && !claimed)
+}
+
+/// Why a release cannot be carried out, whatever it says: it is not `mine`, or another one has its Deployment.
+fn barred(world: &World, key: &Key, release: &CanaryRelease, mine: bool) -> Option<Refused> {
+    if let Some(rival) = rival(world, key) {
+        let message =
+            format!("the CanaryRelease {} has the same Deployment, and is older: delete one of them", rival.name);
+        return Some(Refused::new("DeploymentTaken", message));
     }
+    if let Some(target) = &release.spec.target_ref
+        && world.deployments.get(&key.namespace, &target.name).is_none()
+    {
+        let message = format!("there is no Deployment {} in the namespace {}", target.name, key.namespace);
+        return Some(Refused::new("DeploymentNotFound", message));
+    }
+    let nowhere = "no route or Ingress of a weir sends to its Service and leaves it to the release who gets what";
+    (!mine).then(|| Refused::new("NoRoute", nowhere))
 }
 
 /// The end of an open rollout whose canary is gone: undone by whoever deploys it, or not started in time.
@@ -337,6 +407,9 @@ fn is_conflict(error: &kube::Error) -> bool {
 
 /// Whoever leads hears of a decision within a second, and writes it at once.
 const UNHEARD: Duration = Duration::from_secs(3);
+
+/// As long as a release is new, its routes may be on their way.
+const NEW: Duration = Duration::from_secs(10);
 
 /// The longest time for one release.
 const PATIENCE: Duration = Duration::from_secs(5);

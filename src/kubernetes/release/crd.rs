@@ -48,7 +48,11 @@ use crate::types::{Side, Span};
         .message("stable and canary are the same Service"),
     validation = Rule::new("!has(self.revision) || !has(self.targetRef)")
         .message("a Deployment has revisions of its own: revision goes with stable and canary"),
-    validation = Rule::new("!has(self.onAbort) || has(self.targetRef)").message("onAbort goes with targetRef")
+    validation = Rule::new("!has(self.onAbort) || has(self.targetRef)").message("onAbort goes with targetRef"),
+    validation = Rule::new(
+        "has(self.targetRef) == has(oldSelf.targetRef) && (!has(self.targetRef) || self.targetRef.name == oldSelf.targetRef.name)"
+    )
+        .message("targetRef cannot be changed, as it may hold a Deployment: delete the release and create another one")
 )]
 pub struct CanaryReleaseSpec {
     /// The Deployment whose new revision is the canary: `kubectl set image` starts it, `kubectl rollout undo` aborts it.

@@ -13,6 +13,8 @@ use crate::types::{Ratio, Timestamp};
 
 /// What is known of a release.
 pub(super) struct Known<'a> {
+    /// The weir that says so.
+    pub(super) controller: Option<String>,
     pub(super) release: &'a CanaryRelease,
     /// With `targetRef`, while there is the Deployment.
     pub(super) plan: Option<&'a Plan>,
@@ -38,6 +40,7 @@ impl Known<'_> {
             .filter(|live| live.last.as_ref().map(|last| &last.state) == self.last.as_ref().map(|last| &last.state));
         let seen = |side: fn(&ReleaseStatus) -> &SideStatus, before: Option<Seen>| live.map(side).map(seen).or(before);
         CanaryReleaseStatus {
+            controller: self.controller.clone(),
             observed_generation: self.release.metadata.generation,
             conditions: self.conditions(&before.conditions),
             phase: Some(self.word().to_owned()),

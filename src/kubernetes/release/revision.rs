@@ -133,17 +133,25 @@ pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now
         trouble: None,
         lints: lints(work.deployment),
     };
-    let Some(known) = known else {
-        plan.revisions = work.settled().map(|stable| Revisions { stable: stable.to_owned(), ..Revisions::default() });
+    let Some(known) = known.filter(|known| known.is_of(work.deployment)) else {
+        let deployment = work.deployment.metadata.uid.clone();
+        let first = |stable: &str| Revisions { deployment, stable: stable.to_owned(), ..Revisions::default() };
+        plan.revisions = work.settled().map(first);
         return plan;
     };
     match current {
         // The controller has yet to make the new ReplicaSet; what is in question already is held.
         None if work.is_recreate() => {}
-        None => plan.hold(work, &Revisions { held: None, ..known.clone() }, Ratio::ZERO),
+        None => {
+            // As it is while the Deployment is paused, too.
+            let held = known.held.filter(|held| work.deployment.metadata.generation == Some(*held));
+            plan.hold(work, known, Revisions { held, ..known.clone() }, Ratio::ZERO);
+        }
         Some(hash) if hash == known.stable => plan.rest(work, known),
         Some(hash) if known.good.iter().any(|good| good == hash) => plan.accept(work, known, hash),
         Some(hash) if work.is_recreate() => plan.accept(work, known, hash),
+        // Nobody is served by what has no pods: there is nothing to compare with, and nothing to lose.
+        Some(hash) if work.replicas() == 0 && known.canary.is_none() => plan.accept(work, known, hash),
         Some(hash) => plan.question(work, known, hash, decided, now),
     }
     plan
@@ -152,8 +160,8 @@ pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now
 /// What is to be done when the release is deleted, or its rollout is over: the fields as they were found. What somebody else
 /// has written since stays.
 pub fn release(deployment: &Deployment, known: &Revisions) -> Fields {
-    let found = known.found.clone().filter(|_| !known.is_overwritten(deployment));
-    found.map_or(Fields::Leave, Fields::Restore)
+    let wished = known.is_of(deployment).then(|| known.wished(deployment)).flatten();
+    wished.filter(|wished| *wished != fields(deployment)).map_or(Fields::Leave, Fields::Restore)
 }
 
 impl Plan {
@@ -189,26 +197,53 @@ impl Plan {
         let since = known.since.filter(|_| goes_on).or(Some(now));
         self.trouble = canary::trouble(work.pods, hash);
         self.sharing = Sharing::ByWeight;
-        self.hold(work, &Revisions { canary: Some(hash.to_owned()), since, held, ..known.clone() }, decided.share);
+        self.hold(
+            work,
+            known,
+            Revisions { canary: Some(hash.to_owned()), since, held, ..known.clone() },
+            decided.share,
+        );
     }
 
-    /// Holds the rolling update with as many new pods as `share` needs.
-    fn hold(&mut self, work: Workload<'_>, known: &Revisions, share: Ratio) {
-        // What is not weir's value is somebody's wish, and the latest one counts.
-        let now = fields(work.deployment);
-        let ours = now.min_ready_seconds == Some(FOREVER);
-        let found = known.found.clone().filter(|_| ours).unwrap_or(now);
-        let held = held(work.replicas(), share);
-        if known.is_overwritten(work.deployment) {
+    /// Holds the rolling update with as many new pods as `share` needs; `next` is remembered instead of `known`.
+    fn hold(&mut self, work: Workload<'_>, known: &Revisions, next: Revisions, share: Ratio) {
+        let found = Some(known.wished(work.deployment).unwrap_or_else(|| fields(work.deployment)));
+        let mut surge = next.surge;
+        if next.is_overwritten(work.deployment) {
             self.lints.push(Lint::Pinned);
         } else {
-            self.fields = Fields::Hold(held);
+            let pods = canary_pods(work.replicas(), share);
+            surge = Some(pods);
+            self.fields = Fields::Hold(held(pods));
         }
-        self.revisions = Some(Revisions { found: Some(found), ..known.clone() });
+        self.revisions = Some(Revisions { found, surge, ..next });
     }
 }
 
 impl Revisions {
+    /// Whether these are the revisions of `deployment`, and not of one that had its name before.
+    fn is_of(&self, deployment: &Deployment) -> bool {
+        self.deployment.is_none() || self.deployment == deployment.metadata.uid
+    }
+
+    /// The fields as people want them, while weir holds them: what is not weir's value is somebody's wish, and the latest one
+    /// counts.
+    fn wished(&self, deployment: &Deployment) -> Option<HeldFields> {
+        let (found, now) = (self.found.clone()?, fields(deployment));
+        let ready_is_ours = now.min_ready_seconds == Some(FOREVER);
+        let deadline_is_ours = now.progress_deadline_seconds == Some(NO_DEADLINE);
+        let surge_is_ours = ready_is_ours || now.max_surge == self.surge.map(IntOrString::Int);
+        Some(HeldFields {
+            min_ready_seconds: if ready_is_ours { found.min_ready_seconds } else { now.min_ready_seconds },
+            progress_deadline_seconds: if deadline_is_ours {
+                found.progress_deadline_seconds
+            } else {
+                now.progress_deadline_seconds
+            },
+            max_surge: if surge_is_ours { found.max_surge } else { now.max_surge },
+        })
+    }
+
     /// Whether somebody else wrote the fields after weir did.
     fn is_overwritten(&self, deployment: &Deployment) -> bool {
         let later = self.held.is_some_and(|ours| deployment.metadata.generation > Some(ours));
@@ -251,10 +286,14 @@ pub fn hash<K: kube::Resource>(object: &Arc<K>) -> Option<&str> {
     object.meta().labels.as_ref()?.get(HASH_LABEL).map(String::as_str)
 }
 
-/// What the fields are to be while a canary has `weight` beside `replicas` stable pods.
-fn held(replicas: u32, weight: Ratio) -> HeldFields {
-    let needed = (u64::from(replicas) * u64::from(weight.ppm())).div_ceil(u64::from(Ratio::PARTS));
-    let pods = i32::try_from(needed.max(1)).unwrap_or(i32::MAX);
+/// How many pods a canary needs that has `share` of the requests beside `replicas` stable pods.
+fn canary_pods(replicas: u32, share: Ratio) -> i32 {
+    let needed = (u64::from(replicas) * u64::from(share.ppm())).div_ceil(u64::from(Ratio::PARTS));
+    i32::try_from(needed.max(1)).unwrap_or(i32::MAX)
+}
+
+/// What the fields are to be while a canary has so many pods.
+fn held(pods: i32) -> HeldFields {
     HeldFields {
         min_ready_seconds: Some(FOREVER),
         progress_deadline_seconds: Some(NO_DEADLINE),

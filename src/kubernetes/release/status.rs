@@ -15,6 +15,9 @@ use crate::types::{Ratio, Span, Timestamp};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryReleaseStatus {
+    /// The weir that carries it out, by the name of its GatewayClasses' controller: the last one with a route to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<String>,
     /// The generation of the spec that this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
@@ -88,6 +91,9 @@ pub struct Seen {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Revisions {
+    /// The Deployment's uid: another one of the same name has other revisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
     /// The revision in service.
     pub stable: String,
     /// The candidate, while there is one.
@@ -103,6 +109,9 @@ pub struct Revisions {
     /// The Deployment's fields as they were found, while weir holds them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<HeldFields>,
+    /// The `maxSurge` that weir gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub surge: Option<i32>,
     /// The Deployment's generation after weir wrote the fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<i64>,

@@ -227,6 +227,22 @@ fn a_route_that_gives_the_canarys_service_a_share_is_shared_by_hand_and_left_alo
 }
 
 #[test]
+fn of_two_releases_of_one_deployment_the_older_one_is_carried_out() {
+    let mut world = world();
+    let born = |name: &str, year: u32| {
+        let mut release = release(name, json!({ "targetRef": { "kind": "Deployment", "name": "app" } }), in_question());
+        let time = json!(format!("{year}-01-01T00:00:00Z"));
+        release.metadata.creation_timestamp = Some(serde_json::from_value(time).unwrap());
+        release
+    };
+    world.canary_releases.put(born("first-by-name", 2026));
+    world.canary_releases.put(born("older", 2025));
+    let ours = attach(&world, &mut file(), &|_| false);
+    assert_eq!(ours.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["older"]);
+    assert_eq!(attached(&world).releases["shop/app/80"].follows, Some(name("shop/older")));
+}
+
+#[test]
 fn a_release_that_no_route_leads_to_is_none() {
     let mut world = world();
     world.canary_releases.put(of_deployment(in_question()));
@@ -258,7 +274,8 @@ fn the_rollout_of_a_group_is_the_same_one_while_a_member_is_done_with_its_promot
         world.canary_releases.put(member("aa", aa));
         attached(world).releases["shop/aa"].revision.clone()
     };
-    world.canary_releases.put(member("zz", in_question()));
+    let services = json!({ "stable": { "service": "other" }, "canary": { "service": "next" }, "group": "all" });
+    world.canary_releases.put(release("zz", services, json!({})));
     let before = revision_with(&mut world, in_question());
     let done = json!({ "revisions": { "stable": "v2", "good": ["v1"], "since": "2026-01-01T00:00:00Z" } });
     assert_eq!(revision_with(&mut world, done), before);

@@ -147,6 +147,10 @@ impl Controller {
     ) -> Result<(), kube::Error> {
         let (namespace, name) = (&key.namespace, deployment.name_any());
         let Some(release) = world.canary_releases.at(key).cloned() else { return Ok(()) };
+        // It may have taken a while to come here.
+        if !self.leadership.leads() {
+            return Ok(());
+        }
         match &plan.fields {
             Fields::Leave => {
                 let known = release.status.as_ref().and_then(|status| status.revisions.as_ref());
@@ -165,7 +169,10 @@ impl Controller {
             }
             Fields::Restore(found) => {
                 fields::restore(&self.client, namespace, &name, found).await?;
-                self.remember(world, key, |revisions| (revisions.found, revisions.held) = (None, None)).await?;
+                self.remember(world, key, |revisions| {
+                    (revisions.found, revisions.surge, revisions.held) = (None, None, None)
+                })
+                .await?;
                 self.unsign(world, key).await?;
             }
         }

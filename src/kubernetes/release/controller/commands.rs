@@ -3,7 +3,7 @@
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use super::super::command::{CanaryReleaseCommand, CommandStatus, Outcome};
+use super::super::command::{CanaryReleaseCommand, Outcome};
 use super::super::fields::MANAGER;
 use super::*;
 use crate::engine::CommandError;
@@ -12,28 +12,51 @@ impl Controller {
     /// Carries out what has no answer yet.
     pub(super) async fn commands(&mut self, world: &World, known: &BTreeSet<Key>) {
         let open: BTreeSet<_> = world.commands.iter().filter_map(|(_, command)| command.metadata.uid.clone()).collect();
-        self.answered.retain(|uid| open.contains(uid));
+        self.answered.retain(|uid, _| open.contains(uid));
         let of_ours = |key: &Key, command: &CanaryReleaseCommand| {
             let release = Key::new(&key.namespace, &command.spec.release);
             known.contains(&release) || world.canary_releases.at(&release).is_none()
         };
         for (key, command) in world.commands.iter().filter(|(key, command)| of_ours(key, command)) {
             let answered = command.status.as_ref().and_then(|status| status.outcome).is_some();
-            let done =
-                if answered { self.clear(key, command).await } else { self.carry_out(world, key, command).await };
-            if let Err(error) = done.or_else(|error| if is_conflict(&error) { Ok(()) } else { Err(error) }) {
-                tracing::warn!(command = %key, "not done, tried again: {error}");
+            let done = async {
+                if answered { self.clear(key, command).await } else { self.carry_out(world, key, command).await }
+            };
+            match timeout(PATIENCE, done).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if is_conflict(&error) => {}
+                Ok(Err(error)) => tracing::warn!(command = %key, "not answered, tried again: {error}"),
+                Err(_) => tracing::warn!(command = %key, "the API server does not answer, tried again"),
             }
         }
     }
 
     async fn carry_out(&mut self, world: &World, key: &Key, command: &CanaryReleaseCommand) -> Result<(), kube::Error> {
-        // The watch may not show the answer yet.
-        if !self.answered.insert(command.metadata.uid.clone().unwrap_or_default()) {
-            return Ok(());
-        }
+        let uid = command.metadata.uid.clone().unwrap_or_default();
+        let status = match self.answered.get(&uid) {
+            // The watch may not show the answer yet, or it could not be written.
+            Some((told, _)) if *told => return Ok(()),
+            Some((_, status)) => status.clone(),
+            None => self.answer(world, key, command).await,
+        };
+        self.answered.insert(uid.clone(), (false, status.clone()));
+        // The version holds it to one answer, whoever leads.
+        let patch = json!({ "metadata": { "resourceVersion": command.metadata.resource_version }, "status": status });
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        self.of(key).patch_status(&key.name, &params, &Patch::Merge(patch)).await?;
+        self.answered.insert(uid, (true, status));
+        Ok(())
+    }
+
+    /// Does what is asked, but for what was asked of nobody: the moment that it was meant for may be over.
+    async fn answer(&self, world: &World, key: &Key, command: &CanaryReleaseCommand) -> CommandStatus {
+        let now = self.clock.now();
+        let asked = command.metadata.creation_timestamp.as_ref().map(|at| Timestamp::from_secs(at.0.as_second()));
         let release = Key::new(&key.namespace, &command.spec.release);
         let answer = match (command.spec.command(), name_of(&leader(world, &release))) {
+            _ if asked.is_some_and(|asked| now.since(asked) > LATE) => {
+                Err("not done: no weir led when it was asked for; ask again if it is still wanted".to_owned())
+            }
             (Some(wanted), Some(name)) => {
                 let answer = self.control.command(name.as_str(), wanted, &command.spec.by).await;
                 answer.map_err(|error| match error {
@@ -47,12 +70,7 @@ impl Controller {
             Ok(status) => (Outcome::Done, status.message),
             Err(message) => (Outcome::Refused, message),
         };
-        let status = CommandStatus { outcome: Some(outcome), message: Some(message), at: Some(self.clock.now()) };
-        // The version holds it to one answer, whoever leads.
-        let patch = json!({ "metadata": { "resourceVersion": command.metadata.resource_version }, "status": status });
-        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-        self.of(key).patch_status(&key.name, &params, &Patch::Merge(patch)).await?;
-        Ok(())
+        CommandStatus { outcome: Some(outcome), message: Some(message), at: Some(now) }
     }
 
     async fn clear(&self, key: &Key, command: &CanaryReleaseCommand) -> Result<(), kube::Error> {
@@ -84,3 +102,6 @@ fn nothing_to_do(world: &World, key: &Key) -> String {
 
 /// How long an answer can be read.
 const KEPT: Duration = Duration::from_secs(600);
+
+/// A command that is older waits no more: two minutes leave room for clocks that differ.
+const LATE: Duration = Duration::from_secs(120);

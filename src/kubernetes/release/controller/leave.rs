@@ -7,6 +7,15 @@ use kube::api::{Api, ListParams};
 use super::*;
 
 impl Controller {
+    /// Whether weir itself is being deleted, and not only replaced: so it is once it has been gone for a moment.
+    pub(super) fn is_given_up(&mut self, world: &World) -> bool {
+        if !self.home.is_given_up(world, &self.settings) {
+            self.given_up = None;
+            return false;
+        }
+        self.given_up.get_or_insert_with(Instant::now).elapsed() >= MOMENT
+    }
+
     /// Lets go of the Deployments of all `known` releases. Each replica does so: none may be left that leads.
     pub(super) async fn leave(&mut self, world: &World, known: &BTreeSet<Key>) {
         for key in held(world, known) {
@@ -22,8 +31,10 @@ impl Controller {
     }
 
     /// This replica ends. While something is held it asks whether another one comes after it.
-    pub(super) async fn end(&mut self, View { mut world, ours, refused }: View) {
-        let known: BTreeSet<Key> = ours.iter().chain(refused.keys()).cloned().collect();
+    pub(super) async fn end(&mut self, mut view: View) {
+        self.overlay(&mut view.world);
+        let known = self.known(&view);
+        let mut world = view.world;
         let Some(home) = self.home.deployment().filter(|_| !held(&world, &known).is_empty()).cloned() else { return };
         let namespace = Key::new("", &home.namespace);
         match timeout(PATIENCE, self.ask(&home)).await {
@@ -66,7 +77,8 @@ impl Controller {
             let deployment = deployments.get_opt(&target.name).await?;
             self.restore(release, deployment.as_ref()).await?;
         }
-        let status = CanaryReleaseStatus { revisions: None, ..release.status.clone().unwrap_or_default() };
+        let status =
+            CanaryReleaseStatus { controller: None, revisions: None, ..release.status.clone().unwrap_or_default() };
         let written = self.write(key, release, status).await?;
         let unsigned = self.finalize(key, &written, false).await?;
         self.written.insert(key.clone(), unsigned);
@@ -84,3 +96,6 @@ fn held(world: &World, known: &BTreeSet<Key>) -> Vec<Key> {
 fn named(name: &str) -> ListParams {
     ListParams::default().fields(&format!("metadata.name={name}"))
 }
+
+/// How long weir's Deployment may be gone: who replaces it by force deletes it first.
+const MOMENT: Duration = Duration::from_secs(1);

@@ -67,6 +67,7 @@ fn what_has_ended_does_not_end_again() {
 fn the_status_says_where_the_release_is_in_words_and_conditions() {
     let (release, plan) = (release(), planned(pull(), false));
     let known = |last: Option<JournalEntry>| Known {
+        controller: None,
         refused: None,
         release: &release,
         plan: Some(&plan),
@@ -94,7 +95,7 @@ fn a_condition_keeps_its_time_while_its_status_does_not_change() {
     let mut release = release();
     let at = |release: &CanaryRelease, second| {
         let (decisions, last, now) = (vec![open()], Some(open()), Timestamp::from_secs(second));
-        Known { release, plan: Some(&plan), refused: None, decisions, last, live: None, now }.status()
+        Known { controller: None, release, plan: Some(&plan), refused: None, decisions, last, live: None, now }.status()
     };
     let before = at(&release, 1);
     release.status = Some(before.clone());
@@ -125,6 +126,7 @@ fn the_status_has_what_fails_while_the_rollout_is_open() {
         let live = live(&last);
         let (decisions, now) = (vec![last.clone()], Timestamp::from_secs(1));
         let known = Known {
+            controller: None,
             release: &release,
             plan: Some(&plan),
             refused: None,

@@ -151,7 +151,7 @@ fn another_template_is_held_before_the_controller_has_made_its_replica_set() {
 #[test]
 fn the_new_revision_becomes_the_canary_with_one_pod_and_no_weight() {
     let plan = mid_canary().plan(Some(&stable("v1")), Decided::default());
-    assert_eq!(plan.revisions, Some(in_question()));
+    assert_eq!(plan.revisions, Some(Revisions { surge: Some(1), ..in_question() }));
     assert_eq!((plan.fields, plan.sharing), (Fields::Hold(held(1)), Sharing::ByWeight));
 }
 
@@ -238,6 +238,58 @@ fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found() {
     let known = Revisions { held: Some(2), ..in_question() };
     let overwritten = mid_canary().write(&found()).deployment;
     assert_eq!(release(&overwritten, &known), Fields::Leave, "what somebody else wrote since stays");
+}
+
+#[test]
+fn of_fields_that_somebody_wrote_in_mid_canary_only_the_others_are_restored() {
+    let known = Revisions { surge: Some(1), held: Some(3), ..in_question() };
+    // `kubectl apply` of a manifest that has minReadySeconds and nothing else.
+    let applied = HeldFields { min_ready_seconds: Some(7), ..held(1) };
+    let cluster = mid_canary().write(&held(1)).write(&applied);
+    let wished = HeldFields { min_ready_seconds: Some(7), ..found() };
+    assert_eq!(release(&cluster.deployment, &known), Fields::Restore(wished.clone()));
+    let plan = cluster.plan(Some(&known), decided(Phase::Progressing, 5));
+    assert_eq!((plan.fields, plan.revisions.unwrap().found), (Fields::Leave, Some(wished)));
+    let own = HeldFields { max_surge: Some(IntOrString::Int(3)), ..applied };
+    let cluster = mid_canary().write(&held(1)).write(&own);
+    let wished = HeldFields { progress_deadline_seconds: found().progress_deadline_seconds, ..own };
+    assert_eq!(release(&cluster.deployment, &known), Fields::Restore(wished), "a surge of one's own stays");
+}
+
+#[test]
+fn a_template_that_no_replica_set_is_made_of_is_held_once() {
+    let cluster = Cluster::at_rest("app:1", "v1").apply("app:2");
+    let first = cluster.plan(Some(&stable("v1")), Decided::default());
+    assert_eq!(first.fields, Fields::Hold(held(1)));
+    let cluster = cluster.write(&held(1));
+    let known = Revisions { held: cluster.deployment.metadata.generation, ..first.revisions.unwrap() };
+    let again = cluster.plan(Some(&known), Decided::default());
+    assert_eq!(again.revisions, Some(known), "nothing is written anew while the Deployment is paused");
+}
+
+#[test]
+fn a_deployment_without_pods_takes_a_new_revision_at_once() {
+    let mut cluster = Cluster::at_rest("app:1", "v1").apply("app:2").make_set("app:2", "v2", 0);
+    cluster.deployment.spec.as_mut().unwrap().replicas = Some(0);
+    let plan = cluster.plan(Some(&stable("v1")), Decided::default());
+    assert_eq!((plan.fields, plan.revisions.unwrap().stable.as_str()), (Fields::Leave, "v2"));
+    let aborted = cluster.plan(Some(&in_question()), decided(Phase::Aborted, 0)).revisions.unwrap();
+    assert_eq!(aborted.stable, "v1", "what was judged and found bad is not good for want of pods");
+}
+
+#[test]
+fn a_deployment_that_was_made_again_has_revisions_of_its_own() {
+    let mut cluster = mid_canary().write(&held(1));
+    let known = Revisions { deployment: Some("first".to_owned()), ..in_question() };
+    cluster.deployment.metadata.uid = Some("first".to_owned());
+    assert_eq!(cluster.plan(Some(&known), Decided::default()).fields, Fields::Hold(held(1)));
+    let mut again = Cluster::at_rest("app:2", "v2");
+    again.deployment.metadata.uid = Some("second".to_owned());
+    let plan = again.plan(Some(&known), Decided::default());
+    let revisions = plan.revisions.unwrap();
+    assert_eq!((revisions.stable.as_str(), revisions.canary, plan.fields), ("v2", None, Fields::Leave));
+    assert_eq!(revisions.deployment.as_deref(), Some("second"));
+    assert_eq!(release(&again.write(&held(1)).deployment, &known), Fields::Leave, "what it holds is not weir's");
 }
 
 #[test]
