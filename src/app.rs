@@ -339,20 +339,26 @@ impl Follower {
             if digest != *served {
                 let loaded = plan.loaded();
                 let resolved = self.resolver.resolve(config::hosts(&loaded.file)).await;
-                match self.compile(&loaded, &resolved) {
-                    Ok(compiled) => {
-                        let generation =
-                            self.put_in_force(loaded, compiled).await.map_err(|error| error.to_string())?;
-                        tracing::debug!(generation, "the configuration follows the cluster");
-                    }
-                    Err(problems) => {
-                        let known = rejected.len();
-                        rejected.extend(plan.blame(&problems));
-                        if rejected.len() > known {
-                            continue;
+                let (blamed, problems) = match self.compile(&loaded, &resolved) {
+                    Ok(compiled) => match self.put_in_force(loaded, compiled).await {
+                        Ok(generation) => {
+                            tracing::debug!(generation, "the configuration follows the cluster");
+                            (Rejected::new(), None)
                         }
-                        return Err(problems.to_string());
+                        Err(error) => {
+                            let reason = error.to_string();
+                            (plan.blame_listener(error.listener(), &reason), Some(reason))
+                        }
+                    },
+                    Err(problems) => (plan.blame(&problems), Some(problems.to_string())),
+                };
+                if let Some(problems) = problems {
+                    let known = rejected.len();
+                    rejected.extend(blamed);
+                    if rejected.len() > known {
+                        continue;
                     }
+                    return Err(problems);
                 }
             }
             if let Followed::Cluster { cluster, served } = &mut self.followed {

@@ -142,6 +142,13 @@ impl Plan {
         rejected
     }
 
+    /// The object to leave out when the sockets of `listener` cannot be had, for this reason.
+    pub fn blame_listener(&self, listener: &Name, reason: &str) -> Rejected {
+        let listeners = self.draft.file.listeners.iter().zip(&self.draft.listener_origins);
+        let its = listeners.filter(|(written, _)| written.name == *listener);
+        its.map(|(_, origin)| (origin.clone(), Refused::new("UnsupportedValue", reason))).collect()
+    }
+
     /// Where the part of the configuration at `path` comes from.
     fn origins(&self, path: &str) -> Vec<Origin> {
         let index = |section: &str| -> Option<usize> {

@@ -114,6 +114,12 @@ fn join(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl BindError {
+    /// Whose sockets are missing.
+    pub fn listener(&self) -> &Name {
+        let (Self::Taken { listener, .. } | Self::Denied { listener, .. } | Self::Other { listener, .. }) = self;
+        listener
+    }
+
     fn of(listener: &Listener, source: io::Error) -> Self {
         let (listener, address) = (listener.name.clone(), listener.address);
         match source.kind() {

@@ -17,6 +17,7 @@ mod conformance;
 mod following;
 mod harness;
 mod manifests;
+mod misfits;
 mod pods;
 mod readme;
 mod releases;
@@ -153,6 +154,14 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         [
             endpoints_that_come_and_go_are_followed_within_a_second,
             a_certificate_is_rotated_within_a_second_and_without_a_failed_handshake,
+        ]
+    ));
+    all.extend(trials!(
+        cluster,
+        misfits,
+        [
+            a_release_that_loses_its_route_in_mid_canary_says_so_and_its_deployment_can_be_undone,
+            a_release_that_nobody_carries_out_says_why,
         ]
     ));
     all.extend(trials!(cluster, token, [the_control_surface_takes_the_token_of_a_secret_that_comes_and_changes_later]));

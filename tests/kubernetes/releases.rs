@@ -71,7 +71,7 @@ impl Visitors {
     }
 
     /// Sends them away, whatever they wait for.
-    fn go(&self) {
+    pub fn go(&self) {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
@@ -131,7 +131,7 @@ impl Shop {
         self.ns.jsonpath("deployment/shop", path).await
     }
 
-    async fn fields_become(&self, wanted: &str) -> Result {
+    pub async fn fields_become(&self, wanted: &str) -> Result {
         let held = async || Ok(self.fields().await? == wanted);
         eventually(&format!("the fields are {wanted}"), held).await
     }
@@ -417,4 +417,4 @@ spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}, BOUN
 const VISITORS: usize = 12;
 
 /// The fields as [`Shop::open`] writes them.
-const FOUND: &str = "1 600 1";
+pub const FOUND: &str = "1 600 1";

@@ -295,6 +295,25 @@ fn a_route_that_cannot_be_compiled_keeps_no_other_from_being_served() {
 }
 
 #[test]
+fn a_gateway_whose_port_cannot_be_had_keeps_no_other_from_being_served() {
+    let taken = GATEWAY.replace("name: web", "name: taken").replace("port: 80,", "port: 8080,");
+    let service = GATEWAY_SERVICE.replace("weir-web", "weir-taken").replace("20007", "20017").replace("20008", "20018");
+    let service = service.replace("port: 80,", "port: 8080,");
+    let world = world(&[CLASS, GATEWAY, GATEWAY_SERVICE, &taken, &service, SHOP, ROUTE]);
+    let first = plan(&world);
+    let of = |plan: &Plan, port: u16| {
+        let listeners = &plan.file().listeners;
+        listeners.iter().find(|listener| listener.address.port() == port).map(|listener| listener.name.clone())
+    };
+    let rejected = first.blame_listener(&of(&first, 20_017).unwrap(), "10.0.0.1:20017 is taken");
+    assert_eq!(rejected.keys().map(|origin| origin.key.to_string()).collect::<Vec<_>>(), ["infra/taken"]);
+    let second = plan_without(&world, &rejected);
+    assert!(of(&second, 20_017).is_none() && of(&second, 20_007).is_some());
+    let told = conditions(&second, "Gateway", "infra/taken");
+    assert!(told.iter().any(|condition| condition.starts_with("Programmed=False")), "{told:?}");
+}
+
+#[test]
 fn a_rule_that_weir_cannot_do_answers_500_and_the_others_are_served() {
     let route = ROUTE.replace(
         "rules: [",
