@@ -32,11 +32,20 @@ pub struct Seen {
     pub v1: Cell<u32>,
     pub v2: Cell<u32>,
     pub failed: Cell<u32>,
+    /// Of those that failed: there was an answer.
+    pub turned_away: Cell<u32>,
     /// What went wrong first.
     pub trouble: RefCell<String>,
 }
 
 impl Seen {
+    /// How many visits failed; an error when one of them got an answer: nothing but its connection may have been lost.
+    pub fn only_by_lost_connections(&self) -> Result<u32> {
+        let (failed, turned_away) = (self.failed.get(), self.turned_away.get());
+        ensure!(turned_away == 0, "{turned_away} of {failed} were turned away, the first by {}", self.trouble.borrow());
+        Ok(failed)
+    }
+
     /// Notes one visit.
     fn visited(&self, reply: Result<Reply>) {
         let version = |reply: &Reply| reply.headers.get("x-version").map(|version| version.as_bytes().to_owned());
@@ -44,9 +53,11 @@ impl Seen {
             Ok(reply) if reply.status == 200 && version(reply).is_some_and(|version| version == b"v1") => &self.v1,
             Ok(reply) if reply.status == 200 => &self.v2,
             trouble => {
-                if self.failed.get() == 0 {
+                let first_of_its_kind = if trouble.is_ok() { &self.turned_away } else { &self.failed }.get() == 0;
+                if first_of_its_kind {
                     *self.trouble.borrow_mut() = format!("{trouble:?}");
                 }
+                self.turned_away.set(self.turned_away.get() + u32::from(trouble.is_ok()));
                 &self.failed
             }
         };
@@ -150,6 +161,12 @@ impl Shop {
         eventually(&what, async || Ok((self.ready("v1").await?, self.ready("v2").await?) == (stable, canary))).await
     }
 
+    /// Waits for more visits than are under way: stable answers them.
+    async fn people_come(&self) -> Result {
+        let visited = self.visitors.seen.v1.get();
+        eventually("people come", async || Ok(self.visitors.seen.v1.get() > visited + 100)).await
+    }
+
     pub fn nobody_was_turned_away(&self) -> Result {
         let failed = self.visitors.seen.failed.get();
         ensure!(failed == 0, "{failed} requests failed, the first by {}", self.visitors.seen.trouble.borrow());
@@ -169,21 +186,27 @@ pub async fn a_good_image_is_promoted_and_the_native_rollout_ends_by_itself(ns: 
     let managers = shop.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
     ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still owns fields: {managers}");
     ensure!(shop.visitors.seen.v2.get() > 0);
+    shop.ns.tells(&["Normal Started", "Normal StepPassed", "Normal Healthy"]).await?;
     shop.nobody_was_turned_away()
 }
 
 pub async fn a_bad_image_is_aborted_and_gets_nothing_any_more(ns: Namespace) -> Result {
     let shop = Shop::open(ns, "").await?;
-    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"100%"}"#).await?;
+    // What fails is asked again of stable; by what does not fail visitors see who answered.
+    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"60%"}"#).await?;
     shop.wait("Aborted").await?;
     shop.becomes("{.status.weight}", |weight| weight == "0%").await?;
     ensure!(shop.ready("v1").await? == 4, "stable is untouched");
     shop.fields_become("2147483646 2147483647 1").await?;
-    let before = shop.visitors.seen.failed.get();
-    sleep(Duration::from_secs(2)).await;
-    ensure!(shop.visitors.seen.failed.get() == before, "the bad revision still serves");
-    let reasons = shop.ns.kubectl("get events --field-selector involvedObject.kind=CanaryRelease -o name").await?;
-    ensure!(!reasons.is_empty(), "nothing was said");
+    weir::all_agree(&shop.ns, "shop").await?;
+    let served = || shop.visitors.seen.v2.get() + shop.visitors.seen.failed.get();
+    shop.people_come().await?;
+    let before = served();
+    shop.people_come().await?;
+    ensure!(shop.visitors.seen.v2.get() > 0 && served() == before, "the bad revision still serves");
+    let why = shop.ns.jsonpath("canaryrelease/shop", "{.status.conditions[?(@.type=='Aborted')].reason}").await?;
+    ensure!(["Errors", "RouteErrors"].contains(&why.as_str()), "aborted because of {why}");
+    shop.ns.tells(&["Normal Started", &format!("Warning {why}")]).await?;
     shop.ns.kubectl("rollout undo deployment/shop").await?;
     shop.fields_become(FOUND).await?;
     eventually("the bad pods are gone", async || Ok(shop.ready("v2").await? == 0)).await
@@ -392,6 +415,7 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
     shop.wait("Progressing").await?;
     shop.ns.kubectl("weir set-weight shop 20%").await?;
     shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    shop.nobody_was_turned_away()?;
     let leader = shop.ns.jsonpath("lease/weir", "{.spec.holderIdentity}").await?;
     shop.ns.kubectl(&format!("delete pod {leader} --grace-period=0 --force")).await?;
     eventually("another one leads", async || {
@@ -399,10 +423,18 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
         Ok(!now.is_empty() && now != leader)
     })
     .await?;
-    shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    shop.ns.kubectl("rollout status deployment/weir --timeout=60s").await?;
+    ensure!(weir::pods(&shop.ns).await?.len() == 2, "there are two again");
+    weir::all_agree(&shop.ns, "shop").await?;
+    let now = shop.ns.jsonpath("canaryrelease/shop", "{.status.weight} {.status.phase}").await?;
+    ensure!(now == "20% Paused", "where it was left: {now}");
+    let lost = shop.visitors.seen.only_by_lost_connections()?;
     shop.ns.kubectl("weir promote shop").await?;
     shop.wait("Promoted").await?;
-    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await.map(drop)
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    weir::all_agree(&shop.ns, "shop").await?;
+    ensure!(shop.visitors.seen.failed.get() == lost, "more fail: {}", shop.visitors.seen.trouble.borrow());
+    Ok(())
 }
 
 /// Without metrics it keeps to its bounds alone.
