@@ -100,6 +100,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         [
             a_good_image_is_promoted_and_the_native_rollout_ends_by_itself,
             a_bad_image_is_aborted_and_gets_nothing_any_more,
+            with_on_abort_undo_an_aborted_deployment_has_its_stable_template_again_by_itself,
             an_undo_in_mid_canary_is_an_abort,
             an_image_that_does_not_exist_is_told_and_aborted_at_its_deadline,
             scaling_in_mid_canary_is_the_native_one,

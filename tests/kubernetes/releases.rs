@@ -212,6 +212,37 @@ pub async fn a_bad_image_is_aborted_and_gets_nothing_any_more(ns: Namespace) -> 
     eventually("the bad pods are gone", async || Ok(shop.ready("v2").await? == 0)).await
 }
 
+pub async fn with_on_abort_undo_an_aborted_deployment_has_its_stable_template_again_by_itself(ns: Namespace) -> Result {
+    let shop = Shop::open(ns, "onAbort: undo").await?;
+    let template = async || shop.ns.jsonpath("deployment/shop", "{.spec.template}").await;
+    let stable = template().await?;
+    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"60%"}"#).await?;
+    shop.wait("Progressing").await?;
+    ensure!(template().await? != stable, "it is another template");
+    shop.wait("Aborted").await?;
+    eventually("the template is the stable one", async || Ok(template().await? == stable)).await?;
+    shop.fields_become(FOUND).await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    eventually("the bad pods are gone", async || Ok((shop.ready("v1").await?, shop.ready("v2").await?) == (4, 0)))
+        .await?;
+    let history = shop.ns.kubectl("rollout history deployment/shop").await?;
+    let revisions: Vec<_> = history.lines().filter_map(|line| line.split_whitespace().next()).skip(2).collect();
+    ensure!(revisions == ["2", "3"], "the first revision is the third now, as after an undo:\n{history}");
+    shop.becomes("{.status.phase}", |phase| phase == "Aborted").await?;
+    let last = shop.ns.jsonpath("canaryrelease/shop", "{.status.decisions[-1:].reason.kind}").await?;
+    ensure!(last == "convicted", "what weir does itself is not taken for somebody's undo: {last}");
+    let managers = shop.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
+    ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still owns fields: {managers}");
+    eventually("nothing is held", async || {
+        Ok(shop.ns.jsonpath("canaryrelease/shop", "{.metadata.finalizers}").await?.is_empty())
+    })
+    .await?;
+    let served = shop.visitors.seen.v2.get() + shop.visitors.seen.failed.get();
+    shop.people_come().await?;
+    ensure!(shop.visitors.seen.v2.get() + shop.visitors.seen.failed.get() == served, "the bad revision still serves");
+    Ok(())
+}
+
 pub async fn an_undo_in_mid_canary_is_an_abort(ns: Namespace) -> Result {
     let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
