@@ -22,6 +22,7 @@ mod readme;
 mod releases;
 mod resilience;
 mod rollouts;
+mod services;
 mod situations;
 mod token;
 mod weir;
@@ -155,6 +156,11 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             endpoints_that_come_and_go_are_followed_within_a_second,
             a_certificate_is_rotated_within_a_second_and_without_a_failed_handshake,
         ]
+    ));
+    all.extend(trials!(
+        cluster,
+        services,
+        [a_good_candidate_is_promoted_and_a_later_bad_one_is_aborted_without_touching_a_deployment]
     ));
     all.extend(trials!(cluster, token, [the_control_surface_takes_the_token_of_a_secret_that_comes_and_changes_later]));
     let conformance = trials!(cluster, conformance, [the_gateway_api_is_implemented_as_its_own_suite_wants_it]);
