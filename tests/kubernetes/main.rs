@@ -147,7 +147,12 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
     all.extend(trials!(
         cluster,
         commands,
-        [commands_and_explanations_fit_the_moment, who_may_abort_may_not_promote_and_nobody_speaks_for_another,]
+        [
+            commands_and_explanations_fit_the_moment,
+            a_watched_status_shows_each_change_until_it_is_ended,
+            an_aborted_canary_that_is_retried_begins_again_at_its_first_step,
+            who_may_abort_may_not_promote_and_nobody_speaks_for_another,
+        ]
     ));
     all.extend(trials!(
         cluster,
