@@ -1,8 +1,11 @@
 //! `kubectl weir`: what people ask of a release, and who may ask it.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::ChildStdout;
+use tokio::time::timeout;
 
-use crate::harness::{Namespace, Result, eventually};
+use crate::harness::{Namespace, PATIENCE, Result, eventually};
 use crate::workloads::{App, steady};
 
 pub async fn commands_and_explanations_fit_the_moment(ns: Namespace) -> Result {
@@ -54,6 +57,83 @@ pub async fn who_may_abort_may_not_promote_and_nobody_speaks_for_another(ns: Nam
     let history = duty.kubectl("weir history app").await?;
     ensure!(history.contains(&name), "the journal tells who it was: {said}\n{history}");
     app.visitors.were_all_answered()
+}
+
+pub async fn a_watched_status_shows_each_change_until_it_is_ended(ns: Namespace) -> Result {
+    let app = App::open(ns, "deployment.yaml", in_steps).await?;
+    app.start("v2").await?;
+    let mut watch = app.ns.command("kubectl").args(["weir", "status", "-w"]).spawn()?;
+    let mut shown = BufReader::new(watch.stdout.take().context("it was piped")?).lines();
+    shows(&mut shown, "app: Progressing, canary at 10%, step 1/3").await?;
+    for weight in ["30%", "40%"] {
+        app.ns.kubectl(&format!("weir set-weight app {weight}")).await?;
+        shows(&mut shown, &format!("app: Paused, canary at {weight}")).await?;
+    }
+    app.ns.kubectl("weir abort app").await?;
+    shows(&mut shown, "app: Aborted, canary at 0%").await?;
+    ensure!(watch.try_wait()?.is_none(), "it goes on after the end of a rollout");
+    watch.kill().await?;
+    app.visitors.were_all_answered()
+}
+
+/// Reads what is printed as far as a line that begins like this.
+async fn shows(lines: &mut Lines<BufReader<ChildStdout>>, wanted: &str) -> Result {
+    let read = async {
+        while let Some(line) = lines.next_line().await? {
+            if line.starts_with(wanted) {
+                return Result::Ok(());
+            }
+        }
+        anyhow::bail!("it ended before it showed {wanted}")
+    };
+    timeout(PATIENCE, read).await.with_context(|| format!("it never showed {wanted}"))?
+}
+
+pub async fn an_aborted_canary_that_is_retried_begins_again_at_its_first_step(ns: Namespace) -> Result {
+    let app = App::open(ns, "deployment.yaml", in_steps).await?;
+    app.start("v2").await?;
+    app.ns.kubectl("weir set-weight app 40%").await?;
+    let open = app.refused("weir retry app").await?;
+    ensure!(open.contains("it is not aborted"), "{open}");
+    app.ns.kubectl("weir abort app").await?;
+    app.wait("Aborted").await?;
+    ensure!(row(&app).await?[..3] == ["app", "Aborted", "0%"], "an aborted canary has no share");
+    app.ns.kubectl("weir retry app").await?;
+    app.wait("Progressing").await?;
+    eventually("it is at its first step", async || Ok(row(&app).await?[..4] == ["app", "Progressing", "10%", "1/3"]))
+        .await?;
+    let before = app.visitors.seen("v2");
+    eventually("it has visitors again", async || Ok(app.visitors.seen("v2") > before + 5)).await?;
+    app.ns.kubectl("weir promote app").await?;
+    app.is("v2").await?;
+    let over = app.refused("weir retry app").await?;
+    ensure!(over.contains("promoted"), "{over}");
+    app.ns
+        .tells(&[
+            "Normal Started",
+            "Normal SetWeightCommand",
+            "Warning AbortCommand",
+            "Normal RetryCommand",
+            "Normal PromoteCommand",
+        ])
+        .await?;
+    app.visitors.were_all_answered()
+}
+
+/// What `kubectl get` shows of the release, column by column.
+async fn row(app: &App) -> Result<Vec<String>> {
+    let table = app.ns.kubectl("get canaryreleases").await?;
+    let mut lines = table.lines().map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let header = lines.next().context("it has a header")?;
+    ensure!(header == ["NAME", "STATE", "WEIGHT", "STEP", "ETA", "AGE"], "{table}");
+    let row = lines.next().context("it has a row")?;
+    ensure!(row.len() >= 4, "{table}");
+    Ok(row)
+}
+
+/// A release of three steps that does not leave the first one by itself while a trial lasts.
+fn in_steps(text: &str) -> String {
+    steady(&text.replace("{ weight: 5% }", "{ weight: 10%, atLeast: 1h }"))
 }
 
 /// Somebody who may look and abort.

@@ -37,6 +37,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::cluster::Cluster;
+use super::weir::nothing_was_forbidden;
 
 /// How a trial ends.
 pub type Result<T = ()> = anyhow::Result<T>;
@@ -108,6 +109,18 @@ impl Namespace {
         let root = if version.contains('/') { "apis" } else { "api" };
         let path = format!("/{root}/{version}/namespaces/{}/{object}", self.name);
         Ok(self.client.request(http::Request::get(path).body(Vec::new())?).await?)
+    }
+
+    /// Waits until the events of CanaryReleases have all of these: `Normal Started`.
+    pub async fn tells(&self, wanted: &[&str]) -> Result {
+        let path = r#"jsonpath={range .items[*]}{.type} {.reason}{"\n"}{end}"#;
+        let arguments = ["get", "events", "--field-selector", "involvedObject.kind=CanaryRelease", "-o", path];
+        eventually("all events are there", async || {
+            let told = self.run("kubectl", &arguments, "").await?;
+            ensure!(wanted.iter().all(|event| told.lines().any(|line| line == *event)), "{wanted:?} of\n{told}");
+            Ok(true)
+        })
+        .await
     }
 
     /// Another namespace, which the trial makes and deletes.
@@ -327,7 +340,8 @@ async fn config(kubeconfig: &Path) -> Result<kube::Config> {
     Ok(kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
-/// Makes the namespace, runs the trial in it, and takes it away again without waiting.
+/// Makes the namespace, runs the trial in it, and takes it away again without waiting. No weir may have been refused anything:
+/// neither the trial's own nor the one that trials share.
 async fn play(namespace: Namespace, body: Body) -> Result {
     let keeper = namespace.clone();
     keeper.kubectl(&format!("create namespace {}", keeper.name)).await?;
@@ -338,6 +352,10 @@ async fn play(namespace: Namespace, body: Body) -> Result {
         Ok(Ok(ended)) => ended,
         Ok(Err(_)) => Err(anyhow::anyhow!("it did not end within {LONGEST:?}")),
         Err(panic) => Err(anyhow::anyhow!("it panicked: {}", panic_text(panic))),
+    };
+    let ended = match ended {
+        Ok(()) => nothing_was_forbidden(&keeper.client, [&keeper.name, SHARED]).await,
+        Err(error) => Err(error),
     };
     let ended = match ended {
         Ok(()) => Ok(()),
@@ -356,6 +374,9 @@ fn panic_text(panic: tokio::task::JoinError) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+/// Where the weir is that trials share.
+pub const SHARED: &str = "weir-system";
 
 static COUNT: AtomicU32 = AtomicU32::new(1);
 

@@ -23,6 +23,7 @@ mod readme;
 mod releases;
 mod resilience;
 mod rollouts;
+mod services;
 mod situations;
 mod token;
 mod weir;
@@ -101,6 +102,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         [
             a_good_image_is_promoted_and_the_native_rollout_ends_by_itself,
             a_bad_image_is_aborted_and_gets_nothing_any_more,
+            with_on_abort_undo_an_aborted_deployment_has_its_stable_template_again_by_itself,
             an_undo_in_mid_canary_is_an_abort,
             an_image_that_does_not_exist_is_told_and_aborted_at_its_deadline,
             scaling_in_mid_canary_is_the_native_one,
@@ -146,7 +148,12 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
     all.extend(trials!(
         cluster,
         commands,
-        [commands_and_explanations_fit_the_moment, who_may_abort_may_not_promote_and_nobody_speaks_for_another,]
+        [
+            commands_and_explanations_fit_the_moment,
+            a_watched_status_shows_each_change_until_it_is_ended,
+            an_aborted_canary_that_is_retried_begins_again_at_its_first_step,
+            who_may_abort_may_not_promote_and_nobody_speaks_for_another,
+        ]
     ));
     all.extend(trials!(
         cluster,
@@ -163,6 +170,11 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             a_release_that_loses_its_route_in_mid_canary_says_so_and_its_deployment_can_be_undone,
             a_release_that_nobody_carries_out_says_why,
         ]
+    ));
+    all.extend(trials!(
+        cluster,
+        services,
+        [a_good_candidate_is_promoted_and_a_later_bad_one_is_aborted_without_touching_a_deployment]
     ));
     all.extend(trials!(cluster, token, [the_control_surface_takes_the_token_of_a_secret_that_comes_and_changes_later]));
     let conformance = trials!(cluster, conformance, [the_gateway_api_is_implemented_as_its_own_suite_wants_it]);

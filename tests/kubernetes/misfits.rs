@@ -12,12 +12,12 @@ pub async fn a_release_that_loses_its_route_in_mid_canary_says_so_and_its_deploy
     let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
     shop.wait("Progressing").await?;
-    shop.fields_become("2147483646 2147483647 1").await?;
+    shop.fields_are_held().await?;
     shop.nobody_was_turned_away()?;
     shop.visitors.go();
     shop.ns.kubectl("delete httproute/shop").await?;
     shop.becomes(READY, |reason| reason == "NoRoute").await?;
-    shop.fields_become("2147483646 2147483647 1").await?;
+    shop.fields_are_held().await?;
     shop.ns.kubectl("rollout undo deployment/shop").await?;
     shop.fields_become(FOUND).await
 }

@@ -32,11 +32,20 @@ pub struct Seen {
     pub v1: Cell<u32>,
     pub v2: Cell<u32>,
     pub failed: Cell<u32>,
+    /// Of those that failed: there was an answer.
+    pub turned_away: Cell<u32>,
     /// What went wrong first.
     pub trouble: RefCell<String>,
 }
 
 impl Seen {
+    /// How many visits failed; an error when one of them got an answer: nothing but its connection may have been lost.
+    pub fn only_by_lost_connections(&self) -> Result<u32> {
+        let (failed, turned_away) = (self.failed.get(), self.turned_away.get());
+        ensure!(turned_away == 0, "{turned_away} of {failed} were turned away, the first by {}", self.trouble.borrow());
+        Ok(failed)
+    }
+
     /// Notes one visit.
     fn visited(&self, reply: Result<Reply>) {
         let version = |reply: &Reply| reply.headers.get("x-version").map(|version| version.as_bytes().to_owned());
@@ -44,9 +53,11 @@ impl Seen {
             Ok(reply) if reply.status == 200 && version(reply).is_some_and(|version| version == b"v1") => &self.v1,
             Ok(reply) if reply.status == 200 => &self.v2,
             trouble => {
-                if self.failed.get() == 0 {
+                let first_of_its_kind = if trouble.is_ok() { &self.turned_away } else { &self.failed }.get() == 0;
+                if first_of_its_kind {
                     *self.trouble.borrow_mut() = format!("{trouble:?}");
                 }
+                self.turned_away.set(self.turned_away.get() + u32::from(trouble.is_ok()));
                 &self.failed
             }
         };
@@ -95,7 +106,7 @@ impl Shop {
     pub async fn with(ns: Namespace, release: &str) -> Result<Self> {
         let crds = ns.run("weir", &["crds"], "").await?;
         ns.run("kubectl", &["apply", "--server-side", "-f", "-"], &crds).await?;
-        ns.apply(&demo_app("shop", "v1", 4).replace("replicas: 4", "replicas: 4\n  minReadySeconds: 1")).await?;
+        ns.apply(&demo_app("shop", "v1", 4).replace("replicas: 4", "replicas: 4\n  minReadySeconds: 3")).await?;
         ns.apply(&gateway(&ns)).await?;
         // Whatever the host.
         ns.apply(&route("shop").replace("  hostnames: [shop.test]\n", "")).await?;
@@ -136,6 +147,12 @@ impl Shop {
         eventually(&format!("the fields are {wanted}"), held).await
     }
 
+    /// The same, with as many pods as the canary needs by now.
+    pub async fn fields_are_held(&self) -> Result {
+        let held = async || Ok(self.fields().await?.starts_with("2147483646 2147483647 "));
+        eventually("the fields are held", held).await
+    }
+
     /// Pods with an image, that are ready.
     async fn ready(&self, version: &str) -> Result<usize> {
         let path = "{range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}\n{end}";
@@ -150,6 +167,12 @@ impl Shop {
         eventually(&what, async || Ok((self.ready("v1").await?, self.ready("v2").await?) == (stable, canary))).await
     }
 
+    /// Waits for more visits than are under way: stable answers them.
+    async fn people_come(&self) -> Result {
+        let visited = self.visitors.seen.v1.get();
+        eventually("people come", async || Ok(self.visitors.seen.v1.get() > visited + 100)).await
+    }
+
     pub fn nobody_was_turned_away(&self) -> Result {
         let failed = self.visitors.seen.failed.get();
         ensure!(failed == 0, "{failed} requests failed, the first by {}", self.visitors.seen.trouble.borrow());
@@ -160,7 +183,7 @@ impl Shop {
 pub async fn a_good_image_is_promoted_and_the_native_rollout_ends_by_itself(ns: Namespace) -> Result {
     let shop = Shop::open(ns, "").await?;
     shop.deploy("").await?;
-    shop.fields_become("2147483646 2147483647 1").await?;
+    shop.fields_are_held().await?;
     shop.wait("Progressing").await?;
     shop.wait("Promoted").await?;
     shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
@@ -169,24 +192,61 @@ pub async fn a_good_image_is_promoted_and_the_native_rollout_ends_by_itself(ns: 
     let managers = shop.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
     ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still owns fields: {managers}");
     ensure!(shop.visitors.seen.v2.get() > 0);
+    shop.ns.tells(&["Normal Started", "Normal StepPassed", "Normal Healthy"]).await?;
     shop.nobody_was_turned_away()
 }
 
 pub async fn a_bad_image_is_aborted_and_gets_nothing_any_more(ns: Namespace) -> Result {
     let shop = Shop::open(ns, "").await?;
-    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"100%"}"#).await?;
+    // What fails is asked again of stable; by what does not fail visitors see who answered.
+    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"60%"}"#).await?;
     shop.wait("Aborted").await?;
     shop.becomes("{.status.weight}", |weight| weight == "0%").await?;
     ensure!(shop.ready("v1").await? == 4, "stable is untouched");
     shop.fields_become("2147483646 2147483647 1").await?;
-    let before = shop.visitors.seen.failed.get();
-    sleep(Duration::from_secs(2)).await;
-    ensure!(shop.visitors.seen.failed.get() == before, "the bad revision still serves");
-    let reasons = shop.ns.kubectl("get events --field-selector involvedObject.kind=CanaryRelease -o name").await?;
-    ensure!(!reasons.is_empty(), "nothing was said");
+    weir::all_agree(&shop.ns, "shop").await?;
+    let served = || shop.visitors.seen.v2.get() + shop.visitors.seen.failed.get();
+    shop.people_come().await?;
+    let before = served();
+    shop.people_come().await?;
+    ensure!(shop.visitors.seen.v2.get() > 0 && served() == before, "the bad revision still serves");
+    let why = shop.ns.jsonpath("canaryrelease/shop", "{.status.conditions[?(@.type=='Aborted')].reason}").await?;
+    ensure!(["Errors", "RouteErrors"].contains(&why.as_str()), "aborted because of {why}");
+    shop.ns.tells(&["Normal Started", &format!("Warning {why}")]).await?;
     shop.ns.kubectl("rollout undo deployment/shop").await?;
     shop.fields_become(FOUND).await?;
     eventually("the bad pods are gone", async || Ok(shop.ready("v2").await? == 0)).await
+}
+
+pub async fn with_on_abort_undo_an_aborted_deployment_has_its_stable_template_again_by_itself(ns: Namespace) -> Result {
+    let shop = Shop::open(ns, "onAbort: undo").await?;
+    let template = async || shop.ns.jsonpath("deployment/shop", "{.spec.template}").await;
+    let stable = template().await?;
+    shop.deploy(r#"{"name":"WEIR_DEMO_APP_ERROR_RATE","value":"60%"}"#).await?;
+    shop.wait("Progressing").await?;
+    ensure!(template().await? != stable, "it is another template");
+    shop.wait("Aborted").await?;
+    eventually("the template is the stable one", async || Ok(template().await? == stable)).await?;
+    shop.fields_become(FOUND).await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    eventually("the bad pods are gone", async || Ok((shop.ready("v1").await?, shop.ready("v2").await?) == (4, 0)))
+        .await?;
+    let history = shop.ns.kubectl("rollout history deployment/shop").await?;
+    let revisions: Vec<_> = history.lines().filter_map(|line| line.split_whitespace().next()).skip(2).collect();
+    ensure!(revisions == ["2", "3"], "the first revision is the third now, as after an undo:\n{history}");
+    shop.becomes("{.status.phase}", |phase| phase == "Aborted").await?;
+    let last = shop.ns.jsonpath("canaryrelease/shop", "{.status.decisions[-1:].reason.kind}").await?;
+    ensure!(last == "convicted", "what weir does itself is not taken for somebody's undo: {last}");
+    let managers = shop.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
+    ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still owns fields: {managers}");
+    eventually("nothing is held", async || {
+        Ok(shop.ns.jsonpath("canaryrelease/shop", "{.metadata.finalizers}").await?.is_empty())
+    })
+    .await?;
+    let served = shop.visitors.seen.v2.get() + shop.visitors.seen.failed.get();
+    shop.people_come().await?;
+    ensure!(shop.visitors.seen.v2.get() + shop.visitors.seen.failed.get() == served, "the bad revision still serves");
+    Ok(())
 }
 
 pub async fn an_undo_in_mid_canary_is_an_abort(ns: Namespace) -> Result {
@@ -285,7 +345,7 @@ pub async fn when_weir_itself_is_deleted_the_deployment_is_left_as_it_was_found_
     ensure!(finalizers().await?.is_empty(), "at rest a release can be deleted without weir");
     shop.deploy("").await?;
     shop.wait("Progressing").await?;
-    shop.fields_become("2147483646 2147483647 1").await?;
+    shop.fields_are_held().await?;
     ensure!(finalizers().await?.contains("weir.dev"), "what is held must not be forgotten");
     shop.nobody_was_turned_away()?;
     shop.visitors.go();
@@ -300,7 +360,7 @@ pub async fn when_weir_itself_is_deleted_the_deployment_is_left_as_it_was_found_
     shop.becomes("{.status.conditions[?(@.type=='Ready')].status}", |ready| ready == "True").await?;
     shop.ns.kubectl("set image deployment/shop app=weir/demo-app:v1").await?;
     shop.becomes("{.status.phase}", |phase| phase == "Progressing").await?;
-    shop.fields_become("2147483646 2147483647 1").await?;
+    shop.fields_are_held().await?;
     shop.ns.kubectl("rollout undo deployment/shop").await?;
     shop.fields_become(FOUND).await?;
     eventually("nothing is held", async || Ok(finalizers().await?.is_empty())).await?;
@@ -392,6 +452,7 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
     shop.wait("Progressing").await?;
     shop.ns.kubectl("weir set-weight shop 20%").await?;
     shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    shop.nobody_was_turned_away()?;
     let leader = shop.ns.jsonpath("lease/weir", "{.spec.holderIdentity}").await?;
     shop.ns.kubectl(&format!("delete pod {leader} --grace-period=0 --force")).await?;
     eventually("another one leads", async || {
@@ -399,10 +460,18 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
         Ok(!now.is_empty() && now != leader)
     })
     .await?;
-    shop.becomes("{.status.weight}", |weight| weight == "20%").await?;
+    shop.ns.kubectl("rollout status deployment/weir --timeout=60s").await?;
+    ensure!(weir::pods(&shop.ns).await?.len() == 2, "there are two again");
+    weir::all_agree(&shop.ns, "shop").await?;
+    let now = shop.ns.jsonpath("canaryrelease/shop", "{.status.weight} {.status.phase}").await?;
+    ensure!(now == "20% Paused", "where it was left: {now}");
+    let lost = shop.visitors.seen.only_by_lost_connections()?;
     shop.ns.kubectl("weir promote shop").await?;
     shop.wait("Promoted").await?;
-    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await.map(drop)
+    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    weir::all_agree(&shop.ns, "shop").await?;
+    ensure!(shop.visitors.seen.failed.get() == lost, "more fail: {}", shop.visitors.seen.trouble.borrow());
+    Ok(())
 }
 
 /// Without metrics it keeps to its bounds alone.
@@ -417,4 +486,4 @@ spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop}, BOUN
 const VISITORS: usize = 12;
 
 /// The fields as [`Shop::open`] writes them.
-pub const FOUND: &str = "1 600 1";
+pub const FOUND: &str = "3 600 1";

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::harness::{Namespace, Result, connect, eventually, get, get_with};
+use crate::harness::{Namespace, Result, SHARED, connect, demo_app, eventually, get, get_with};
 use crate::weir::pods;
 
 pub async fn one_pod_of_each_and_five_percent_of_10_000_requests(ns: Namespace) -> Result {
@@ -69,12 +69,17 @@ pub async fn a_host_belongs_to_the_oldest_ingress_and_the_second_is_told(ns: Nam
     let host = format!("{}.test", ns.name);
     let manifest = example_text("ingress.yaml").replace("    - http:", &format!("    - host: {host}\n      http:"));
     ns.apply(&manifest).await?;
-    ns.address("networking.k8s.io/v1", "ingresses/app", "/status/loadBalancer/ingress/0/ip").await?;
+    let address = ns.address("networking.k8s.io/v1", "ingresses/app", "/status/loadBalancer/ingress/0/ip").await?;
+    eventually("v1 answers", async || Ok(get_with(address, 80, "/version", &[("host", &host)]).await?.status == 200))
+        .await?;
     let other = format!("{}-other", ns.name);
     ns.kubectl(&format!("create namespace {other}")).await?;
     let ingress =
         manifest.split("---\n").find(|part| part.contains("kind: Ingress") && !part.contains("annotations")).unwrap();
     let told = async {
+        let second = demo_app("app-v1", "v3", 1);
+        ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], &second).await?;
+        ns.kubectl(&format!("rollout status deployment/app-v1 --namespace {other} --timeout=60s")).await?;
         ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], ingress).await?;
         eventually("the second is told", async || {
             let events = ns
@@ -82,7 +87,16 @@ pub async fn a_host_belongs_to_the_oldest_ingress_and_the_second_is_told(ns: Nam
                 .await?;
             Ok(events.contains(&format!("host {host} belongs to Ingress {}/app", ns.name)))
         })
-        .await
+        .await?;
+        let seen = async || versions_of((address, 80), &host, 100, 4).await;
+        for _ in 0..3 {
+            let seen = seen().await?;
+            let own = |version| seen.get(version).copied().unwrap_or_default();
+            ensure!(own("v1") > 0 && own("v1") + own("v2") == 100, "the second got some: {seen:?}");
+        }
+        // Nothing else had kept them from it.
+        ns.kubectl("delete ingress app app-canary").await?;
+        eventually("the second has the host", async || Ok(seen().await?.get("v3") == Some(&100))).await
     };
     let told = told.await;
     ns.kubectl(&format!("delete namespace {other} --wait=false")).await?;
@@ -205,7 +219,7 @@ pub async fn versions(address: Ipv4Addr, count: u32, connections: u32) -> Result
 pub async fn every_replica_gives_v2(share: RangeInclusive<u32>, ns: &Namespace) -> Result {
     let service = ns.read("v1", "services/weir-app").await?;
     let port = service.pointer("/spec/ports/0/targetPort").and_then(Value::as_u64).context("it has a port")?;
-    for pod in pods(&ns.sibling("weir-system")?).await? {
+    for pod in pods(&ns.sibling(SHARED)?).await? {
         let at = (pod.address, u16::try_from(port)?);
         eventually("v2 has its share", async || {
             let seen = versions_of(at, "shop.test", 40, 1).await?;

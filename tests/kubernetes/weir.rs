@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use crate::harness::{Namespace, Reply, Result, get_with};
+use crate::harness::{Namespace, Reply, Result, eventually, get_with};
 
 /// Installs it with so many replicas; its GatewayClass is [`class`].
 pub async fn install(ns: &Namespace, replicas: u32) -> Result {
@@ -110,7 +110,12 @@ pub struct Pod {
 
 /// The pods of weir that are not on their way out, by name.
 pub async fn pods(ns: &Namespace) -> Result<Vec<Pod>> {
-    let pods = ns.read("v1", "pods?labelSelector=app.kubernetes.io%2Fname%3Dweir").await?;
+    pods_in(&ns.client, &ns.name).await
+}
+
+async fn pods_in(client: &kube::Client, namespace: &str) -> Result<Vec<Pod>> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector=app.kubernetes.io%2Fname%3Dweir");
+    let pods: Value = client.request(http::Request::get(path).body(Vec::new())?).await?;
     let pod = |pod: &Value| {
         let address = pod["status"]["podIP"].as_str()?.parse().ok()?;
         let metadata = &pod["metadata"];
@@ -132,6 +137,31 @@ pub async fn port(ns: &Namespace) -> Result<u16> {
     let service = ns.read("v1", "services/weir-shop").await?;
     let port = service.pointer("/spec/ports/0/targetPort").and_then(Value::as_u64).context("it has a port")?;
     Ok(u16::try_from(port)?)
+}
+
+/// Waits until the status and every replica of weir say the same of a release: where its rollout is, and at which share.
+pub async fn all_agree(ns: &Namespace, release: &str) -> Result {
+    eventually("the status and all replicas agree", async || {
+        let status = ns.read("weir.dev/v1alpha1", &format!("canaryreleases/{release}")).await?["status"].take();
+        let last = status["decisions"].as_array().and_then(|all| all.last()).context("it was decided")?;
+        let (phase, weight) = (&last["state"]["phase"], &status["weight"]);
+        ensure!(*weight == last["state"]["weight"], "{weight} is not what was decided: {last}");
+        let pods = pods(ns).await?;
+        ensure!(!pods.is_empty(), "there is no replica");
+        for pod in pods {
+            let told = pod.ask_with(&format!("/releases/{}/{release}", ns.name), TOKEN).await?;
+            // Once the Deployment has nothing but the promoted revision there is no canary any more.
+            if told.status == 404 && phase == "promoted" {
+                continue;
+            }
+            ensure!(told.status == 200, "{}: {} {}", pod.name, told.status, told.text);
+            let told: Value = serde_json::from_str(&told.text)?;
+            let own = (&told["phase"], &told["weight"]);
+            ensure!(own == (phase, weight), "{} has {own:?}, the status {phase} and {weight}", pod.name);
+        }
+        Ok(true)
+    })
+    .await
 }
 
 impl Pod {
@@ -183,17 +213,21 @@ impl Pod {
     }
 }
 
-/// Fails when weir was ever refused something: it may do what it does, and tries nothing else.
-pub async fn nothing_was_forbidden(ns: &Namespace) -> Result {
-    for pod in pods(ns).await? {
-        let log = ns.kubectl(&format!("logs {} --tail=-1", pod.name)).await?;
-        // A namespace that is being deleted refuses everybody.
-        let is_refusal = |line: &&str| {
-            let line = line.to_lowercase();
-            line.contains("forbidden") && !line.contains("because it is being terminated")
-        };
-        let refused: Vec<_> = log.lines().filter(is_refusal).collect();
-        ensure!(refused.is_empty(), "{} was refused something: {refused:#?}", pod.name);
+/// Fails when a weir of these namespaces was ever refused something: it may do what it does, and tries nothing else.
+pub async fn nothing_was_forbidden(client: &kube::Client, namespaces: [&str; 2]) -> Result {
+    // A namespace that is being deleted refuses everybody.
+    let is_refusal = |line: &&str| {
+        let line = line.to_lowercase();
+        line.contains("forbidden") && !line.contains("because it is being terminated")
+    };
+    for namespace in namespaces {
+        for pod in pods_in(client, namespace).await? {
+            let path = format!("/api/v1/namespaces/{namespace}/pods/{}/log", pod.name);
+            let log = client.request_text(http::Request::get(path).body(Vec::new())?).await;
+            let log = log.with_context(|| format!("the log of {} in {namespace}", pod.name))?;
+            let refused: Vec<_> = log.lines().filter(is_refusal).collect();
+            ensure!(refused.is_empty(), "{} in {namespace} was refused something: {refused:#?}", pod.name);
+        }
     }
     Ok(())
 }

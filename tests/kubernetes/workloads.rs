@@ -434,6 +434,8 @@ pub struct Visitors {
 struct Book {
     versions: RefCell<BTreeMap<String, u32>>,
     failed: Cell<u32>,
+    /// Who gave the bad answers.
+    culprits: RefCell<BTreeMap<String, u32>>,
     /// What went wrong first.
     trouble: RefCell<String>,
 }
@@ -446,6 +448,9 @@ impl Book {
                 *self.versions.borrow_mut().entry(version(good).unwrap_or_default()).or_default() += 1;
             }
             trouble => {
+                if let Some(culprit) = trouble.as_ref().ok().and_then(version) {
+                    *self.culprits.borrow_mut().entry(culprit).or_default() += 1;
+                }
                 if self.failed.replace(self.failed.get() + 1) == 0 {
                     *self.trouble.borrow_mut() = format!("{} {trouble:?}", jiff::Timestamp::now());
                 }
@@ -455,7 +460,7 @@ impl Book {
 }
 
 impl Visitors {
-    fn of(host: &str, address: Ipv4Addr, paths: &'static [&'static str]) -> Self {
+    pub fn of(host: &str, address: Ipv4Addr, paths: &'static [&'static str]) -> Self {
         let book = Rc::<Book>::default();
         let tasks = (0..VISITORS).map(|number| {
             let (book, host, path) = (book.clone(), host.to_owned(), paths[number % paths.len()]);
@@ -470,8 +475,17 @@ impl Visitors {
         Self { tasks: tasks.collect(), book }
     }
 
+    /// Fails when a visit failed by anybody but `culprit`; how many failed by it.
+    pub fn failed_by_nobody_but(&self, culprit: &str) -> Result<u32> {
+        let own = self.book.culprits.borrow().get(culprit).copied().unwrap_or_default();
+        let all = self.book.failed.get();
+        let (culprits, first) = (self.book.culprits.borrow(), self.book.trouble.borrow());
+        ensure!(own == all, "{all} visits failed, of which answers of {culprits:?}, the first by {first}");
+        Ok(own)
+    }
+
     /// How often `version` answered.
-    fn seen(&self, version: &str) -> u32 {
+    pub fn seen(&self, version: &str) -> u32 {
         self.book.versions.borrow().get(version).copied().unwrap_or_default()
     }
 
@@ -494,7 +508,7 @@ async fn get_patiently(address: Ipv4Addr, path: &str, host: &str) -> Result<Repl
 }
 
 /// The release of an example that decides soon.
-fn quick(text: &str) -> String {
+pub fn quick(text: &str) -> String {
     edited(text, "2s")
 }
 
@@ -513,7 +527,7 @@ fn edited(text: &str, minimum: &str) -> String {
     let policy = POLICY.replace("MINIMUM", minimum);
     let text = graceful(text).replace("    - { weight: 5% }\n    - { weight: 25% }\n", "");
     let lines = text.lines().map(|line| {
-        let is_target = line.trim_start().starts_with("targetRef:");
+        let is_target = ["targetRef:", "canary: { service:"].iter().any(|field| line.trim_start().starts_with(field));
         if is_target { format!("{line}{policy}") } else { line.to_owned() }
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -536,7 +550,7 @@ const POLICY: &str = "
     routeErrorRate: { tolerable: 1.25x + 5%, bad: 1.5x + 40% }
     latency: { enabled: false }";
 
-const HOST: &str = "shop.test";
+pub const HOST: &str = "shop.test";
 
 /// How many visit at a time.
 const VISITORS: usize = 6;

@@ -132,7 +132,7 @@ impl Controller {
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, &release.object_ref(&())).await {
-            tracing::debug!("an event is not written: {error}");
+            tracing::warn!("an event is not written: {error}");
         }
     }
 
