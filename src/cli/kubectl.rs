@@ -1,6 +1,8 @@
-//! `kubectl weir`: releases of a cluster, by the rights of whoever types. The same binary under the name `kubectl-weir`.
+//! `kubectl weir`: releases of a cluster, by the rights of whoever types. The same binary under the name `kubectl-weir`, or
+//! `weir kubectl` where there is no kubectl.
 
 mod cluster;
+mod give_back;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +13,7 @@ use futures_util::TryStreamExt;
 use kube::ResourceExt;
 
 use self::cluster::Cluster;
+use self::give_back::GiveBackArgs;
 use super::change::choose;
 use super::client::block_on;
 use super::options::{Format, Global, Output};
@@ -25,6 +28,13 @@ use crate::types::Ratio;
 struct Plugin {
     #[command(flatten)]
     global: Global,
+    #[command(flatten)]
+    args: KubectlArgs,
+}
+
+/// What to do, and where.
+#[derive(Debug, Args)]
+pub(super) struct KubectlArgs {
     #[command(flatten)]
     place: Place,
     #[command(subcommand)]
@@ -41,7 +51,7 @@ struct Place {
     /// The context of the kubeconfig. Default: the current one
     #[arg(long, global = true)]
     context: Option<String>,
-    /// The kubeconfig. Default: $KUBECONFIG, else ~/.kube/config
+    /// The kubeconfig. Default: $KUBECONFIG, else ~/.kube/config, else the cluster of this pod
     #[arg(long, global = true, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
@@ -66,6 +76,8 @@ enum Command {
     History(HistoryArgs),
     /// Tell why a release is where it is
     Explain(One),
+    /// Delete weir's Deployment and wait until every other one is left as it was found: before the rest of weir is deleted
+    GiveBack(GiveBackArgs),
 }
 
 #[derive(Debug, Args)]
@@ -106,7 +118,12 @@ struct HistoryArgs {
 pub(super) fn main() -> anyhow::Result<ExitCode> {
     let plugin = Plugin::from_arg_matches(&tree().get_matches()).unwrap_or_else(|error| error.exit());
     plugin.global.set_up_logs("warn")?;
-    block_on(async { run(&plugin).await })
+    run(&plugin.args, &plugin.global)
+}
+
+/// Does what `args` say.
+pub(super) fn run(args: &KubectlArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    block_on(async { execute(args, global).await })
 }
 
 /// The whole tree of commands.
@@ -115,10 +132,10 @@ pub(super) fn tree() -> clap::Command {
     Plugin::command()
 }
 
-async fn run(plugin: &Plugin) -> anyhow::Result<ExitCode> {
-    let place = &plugin.place;
+async fn execute(args: &KubectlArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let place = &args.place;
     let cluster = Cluster::open(place.kubeconfig.as_deref(), place.context.clone(), place.namespace.clone()).await?;
-    match &plugin.command {
+    match &args.command {
         Command::Status(args) => status(&cluster, args).await,
         Command::Promote(one) => ask(&cluster, one.release.as_deref(), Verb::Promote, None).await,
         Command::Abort(one) => ask(&cluster, one.release.as_deref(), Verb::Abort, None).await,
@@ -126,8 +143,9 @@ async fn run(plugin: &Plugin) -> anyhow::Result<ExitCode> {
         Command::Resume(one) => ask(&cluster, one.release.as_deref(), Verb::Resume, None).await,
         Command::Retry(one) => ask(&cluster, one.release.as_deref(), Verb::Retry, None).await,
         Command::SetWeight(args) => ask(&cluster, args.release.as_deref(), Verb::SetWeight, Some(args.weight)).await,
-        Command::History(args) => history(&cluster, args, &plugin.global).await,
-        Command::Explain(one) => explain(&cluster, one, &plugin.global).await,
+        Command::History(args) => history(&cluster, args, global).await,
+        Command::Explain(one) => explain(&cluster, one, global).await,
+        Command::GiveBack(args) => give_back::run(&cluster, args).await,
     }
 }
 

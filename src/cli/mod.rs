@@ -78,6 +78,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Try a policy: how often would it have been wrong, how long would it have taken, how many users hurt?
     Simulate(simulate::SimulateArgs),
+    /// Do what `kubectl weir` does, where there is no kubectl
+    Kubectl(kubectl::KubectlArgs),
     /// Watch a canary being promoted or aborted: two versions of an application, visitors, and a weir in front, all here
     Demo(demo::DemoArgs),
     /// Serve the demo's application: a greeting, and faults to order
@@ -130,6 +132,7 @@ impl Cli {
         match &self.command {
             Command::Run(args) => run::run(args),
             Command::Kubernetes(args) => kubernetes::run(args),
+            Command::Kubectl(args) => kubectl::run(args, global),
             Command::Check(args) => check::run(args),
             Command::Schema => schema::run(),
             Command::Crds => crds::run(),

@@ -63,6 +63,8 @@ pub const OWN: &[Access] = &[
     of("coordination.k8s.io", "leases", &["get", "create", "update"]),
     // How replicas know each other.
     of("", "secrets", &["create"]),
+    // What is held.
+    of("", "serviceaccounts", SAY),
 ];
 
 impl Access {

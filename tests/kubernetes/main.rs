@@ -21,11 +21,13 @@ mod misfits;
 mod pods;
 mod readme;
 mod releases;
+mod removal;
 mod resilience;
 mod rollouts;
 mod services;
 mod situations;
 mod token;
+mod walk;
 mod weir;
 mod workloads;
 
@@ -37,8 +39,8 @@ use self::cluster::{Cluster, Parts};
 use self::harness::trials;
 
 fn main() -> ExitCode {
-    if std::env::var_os(readme::WALK).is_some() {
-        return cluster::main(Parts::Plane, readme::walk);
+    if let Some(ended) = walk::main() {
+        return ended;
     }
     let arguments = Arguments::from_args();
     let parts = if wants_conformance() { Parts::Conformance } else { Parts::Plane };
@@ -66,6 +68,11 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         cluster,
         readme,
         [its_commands_lead_to_a_promoted_and_to_an_aborted_canary_and_take_weir_away_without_a_trace]
+    ));
+    all.extend(trials!(
+        cluster,
+        removal,
+        [however_weir_is_deleted_in_mid_canary_it_gives_back_first_and_leaves_nothing_behind]
     ));
     all.extend(trials!(
         cluster,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, Error, bail};
 use futures_util::{Stream, TryStreamExt};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, ListParams, ObjectMeta, PostParams};
@@ -28,10 +28,13 @@ impl Cluster {
         context: Option<String>,
         namespace: Option<String>,
     ) -> anyhow::Result<Self> {
-        let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
-        let config = match kubeconfig {
-            Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await,
-            None => Config::from_kubeconfig(&options).await,
+        let whose = |context| KubeConfigOptions { context, ..KubeConfigOptions::default() };
+        let config = match (kubeconfig, context) {
+            (Some(path), context) => {
+                Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &whose(context)).await.map_err(Error::from)
+            }
+            (None, Some(context)) => Config::from_kubeconfig(&whose(Some(context))).await.map_err(Error::from),
+            (None, None) => Config::infer().await.map_err(Error::from),
         };
         let config = config.context("no cluster is configured")?;
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
@@ -87,13 +90,18 @@ impl Cluster {
         bail!("no weir has answered yet: the command {} waits to be carried out", made.name_any())
     }
 
+    /// Asks by itself.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     fn api(&self) -> Api<CanaryRelease> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 }
 
 /// The API server's own words, which say what is wrong.
-fn said(error: kube::Error) -> anyhow::Error {
+pub(super) fn said(error: kube::Error) -> anyhow::Error {
     match error {
         kube::Error::Api(status) => anyhow::anyhow!("{}", status.message),
         other => other.into(),

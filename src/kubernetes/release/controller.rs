@@ -17,10 +17,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::act::is_signed;
+use self::leave::held;
 use super::book::{self, Book};
 use super::command::CommandStatus;
 use super::crd::CanaryRelease;
+use super::hold::{self, is_conflict, is_held};
 use super::report::Known;
 use super::revision::{Fields, Plan, Workload, plan};
 use super::status::CanaryReleaseStatus;
@@ -57,6 +58,8 @@ pub struct Controller {
     recorder: Recorder,
     settings: Settings,
     home: Home,
+    /// What the cluster was told here to be held, since this replica leads.
+    told: Option<BTreeSet<Key>>,
     /// Since when weir itself seems to be deleted.
     given_up: Option<Instant>,
     /// What was written here, until the watch shows it.
@@ -86,7 +89,7 @@ impl Controller {
         let instance = Some(settings.pod.clone());
         let reporter = kube::runtime::events::Reporter { controller: "weir".into(), instance };
         let recorder = Recorder::new(client.clone(), reporter);
-        let (home, given_up, written, evidence, answered) = Default::default();
+        let (home, told, given_up, written, evidence, answered) = Default::default();
         Self {
             client,
             control,
@@ -96,6 +99,7 @@ impl Controller {
             recorder,
             settings,
             home,
+            told,
             given_up,
             written,
             evidence,
@@ -160,9 +164,13 @@ impl Controller {
         self.adopt(&world).await;
         if !self.leadership.leads() {
             self.book.withdraw();
+            self.told = None;
             self.settle(&world);
             return self.insist(&world).await;
         }
+        // Whoever led before may have told something else; what is held here is told before it is.
+        let (really, first) = (held(&world, &known), self.told.is_none());
+        self.tell_held(|told| if first { *told = really } else { told.retain(|key| really.contains(key)) }).await;
         self.commands(&world, &known).await;
         // Whoever leads lets a deleted one go, even when it is nobody's.
         let nobodys = world.canary_releases.iter().filter(|(_, release)| is_nobodys(release, self.clock.now()));
@@ -399,10 +407,6 @@ fn gone(
     let message = decision(&scene, last.state.weight, &reason, &transition.state, &last.report);
     let (time, from, state) = (now, last.state.weight, transition.state);
     Some(JournalEntry { time, from, state, reason, message, ..last.clone() })
-}
-
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409 || status.code == 404)
 }
 
 /// Whoever leads hears of a decision within a second, and writes it at once.

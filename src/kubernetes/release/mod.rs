@@ -10,6 +10,7 @@ pub mod command;
 pub mod controller;
 pub mod crd;
 mod fields;
+pub mod hold;
 mod report;
 pub mod revision;
 pub mod status;

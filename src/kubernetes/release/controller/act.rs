@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
-use serde_json::json;
 
 use super::super::crd::OnAbort;
-use super::super::fields;
 use super::super::report::camel;
 use super::super::revision::{Fields, hash, release as released};
+use super::super::{fields, hold};
 use super::*;
 
 impl Controller {
@@ -22,10 +20,11 @@ impl Controller {
         key: &Key,
         release: Arc<CanaryRelease>,
     ) -> Result<Arc<CanaryRelease>, kube::Error> {
-        if is_signed(&release) {
+        self.tell_held(|held| held.insert(key.clone())).await;
+        if is_held(&release) {
             return Ok(release);
         }
-        let signed = self.finalize(key, &release, true).await?;
+        let signed = hold::finalize(&self.client, key, &release, true).await?;
         world.canary_releases.put(signed.clone());
         self.written.insert(key.clone(), signed.clone());
         Ok(Arc::new(signed))
@@ -33,53 +32,41 @@ impl Controller {
 
     /// Nothing is held any more: the release may be deleted at any time, with or without a weir.
     async fn unsign(&mut self, world: &World, key: &Key) -> Result<(), kube::Error> {
-        let Some(release) = world.canary_releases.at(key).filter(|release| is_signed(release)) else { return Ok(()) };
-        let unsigned = self.finalize(key, release, false).await?;
+        let Some(release) = world.canary_releases.at(key).filter(|release| is_held(release)) else { return Ok(()) };
+        // Before the release may go: who waits for that may delete weir at once.
+        self.tell_held(|held| held.remove(key)).await;
+        let unsigned = hold::finalize(&self.client, key, release, false).await?;
         self.written.insert(key.clone(), unsigned);
         Ok(())
     }
 
     /// The release is deleted: the fields are as they were found, then it may go.
-    pub(super) async fn let_go(&self, world: &World, key: &Key, release: &CanaryRelease) -> Result<(), kube::Error> {
-        if !is_signed(release) {
+    pub(super) async fn let_go(
+        &mut self,
+        world: &World,
+        key: &Key,
+        release: &CanaryRelease,
+    ) -> Result<(), kube::Error> {
+        if !is_held(release) {
             return Ok(());
         }
         let target = release.spec.target_ref.as_ref();
         let deployment = target.and_then(|target| world.deployments.get(&key.namespace, &target.name));
-        self.restore(release, deployment.map(Arc::as_ref)).await?;
-        self.finalize(key, release, false).await.map(drop)
+        hold::restore(&self.client, release, deployment.map(Arc::as_ref)).await?;
+        self.unsign(world, key).await
     }
 
-    /// Gives the Deployment of a release its fields back as they were found, if weir holds them.
-    pub(super) async fn restore(
-        &self,
-        release: &CanaryRelease,
-        deployment: Option<&Deployment>,
-    ) -> Result<(), kube::Error> {
-        let known = release.status.as_ref().and_then(|status| status.revisions.as_ref());
-        if let (Some(deployment), Some(known)) = (deployment, known)
-            && let Fields::Restore(found) = released(deployment, known)
-        {
-            let namespace = deployment.namespace().unwrap_or_default();
-            fields::restore(&self.client, &namespace, &deployment.name_any(), &found).await?;
+    /// Tells the cluster what is held, where `change` makes that something else. It must not keep anything from being done.
+    pub(super) async fn tell_held<T>(&mut self, change: impl FnOnce(&mut BTreeSet<Key>) -> T) {
+        let mut held = self.told.clone().unwrap_or_default();
+        change(&mut held);
+        if self.told.as_ref() == Some(&held) {
+            return;
         }
-        Ok(())
-    }
-
-    /// Adds weir's finalizer, or takes it away. The release then.
-    pub(super) async fn finalize(
-        &self,
-        key: &Key,
-        release: &CanaryRelease,
-        sign: bool,
-    ) -> Result<CanaryRelease, kube::Error> {
-        let mut finalizers = release.finalizers().to_vec();
-        finalizers.retain(|one| one != FINALIZER);
-        finalizers.extend(sign.then(|| FINALIZER.to_owned()));
-        let version = release.resource_version();
-        let patch = json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } });
-        let params = PatchParams { field_manager: Some(fields::MANAGER.to_owned()), ..PatchParams::default() };
-        self.releases(key).patch(&key.name, &params, &Patch::Merge(patch)).await
+        match timeout(PATIENCE, hold::tell(&self.client, &self.settings.namespace, &held)).await {
+            Ok(Ok(())) => self.told = Some(held),
+            failed => tracing::warn!("nothing keeps weir from being deleted before it has given back: {failed:?}"),
+        }
     }
 
     /// Replaces the status; fails when somebody else wrote since it was read.
@@ -89,9 +76,7 @@ impl Controller {
         release: &CanaryRelease,
         status: CanaryReleaseStatus,
     ) -> Result<CanaryRelease, kube::Error> {
-        let wanted = CanaryRelease { status: Some(status), ..release.clone() };
-        let params = PostParams { field_manager: Some(fields::MANAGER.to_owned()), ..PostParams::default() };
-        self.releases(key).replace_status(&key.name, &params, &wanted).await
+        hold::write(&self.client, key, release, status).await
     }
 
     /// An event for each new decision, and for each new reason not to be ready.
@@ -200,19 +185,7 @@ impl Controller {
         self.written.insert(key.clone(), written);
         Ok(())
     }
-
-    pub(super) fn releases(&self, key: &Key) -> Api<CanaryRelease> {
-        Api::namespaced(self.client.clone(), &key.namespace)
-    }
 }
-
-/// Whether the release is kept until its Deployment is as it was found.
-pub(super) fn is_signed(release: &CanaryRelease) -> bool {
-    release.finalizers().iter().any(|one| one == FINALIZER)
-}
-
-/// Keeps a release until its Deployment is as it was found.
-const FINALIZER: &str = "weir.dev/held-fields";
 
 /// What an event can hold.
 const MOST_OF_A_NOTE: usize = 1000;

@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 
+use super::super::hold::named;
 use super::*;
 
 impl Controller {
@@ -18,16 +19,18 @@ impl Controller {
 
     /// Lets go of the Deployments of all `known` releases. Each replica does so: none may be left that leads.
     pub(super) async fn leave(&mut self, world: &World, known: &BTreeSet<Key>) {
+        let mut left = BTreeSet::new();
         for key in held(world, known) {
             tracing::info!(release = %key, "weir is being deleted: the Deployment is left as it was found");
-            match timeout(PATIENCE, self.give_back(&key)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::error!(release = %key, "the Deployment is not left as it was found: {error}")
+            match timeout(PATIENCE, hold::give_back(&self.client, &key)).await {
+                Ok(Ok(given)) => self.written.extend(given.map(|release| (key, release))),
+                failed => {
+                    tracing::error!(release = %key, "the Deployment is not left as it was found: {failed:?}");
+                    left.insert(key);
                 }
-                Err(_) => tracing::error!(release = %key, "the Deployment is not left as it was found: no answer"),
             }
         }
+        self.tell_held(|held| *held = left).await;
     }
 
     /// This replica ends. While something is held it asks whether another one comes after it.
@@ -57,44 +60,12 @@ impl Controller {
         let namespace = namespaces.list(&named(&home.namespace)).await?.items.pop();
         Ok((deployments.get_opt(&home.name).await?, namespace))
     }
-
-    /// Gives the fields back as they were found, and forgets what was begun: a weir that comes later begins anew.
-    async fn give_back(&mut self, key: &Key) -> Result<(), kube::Error> {
-        loop {
-            let releases = self.releases(key).list(&named(&key.name)).await?;
-            let Some(release) = releases.items.into_iter().find(is_signed) else { return Ok(()) };
-            match self.give_up(key, &release).await {
-                // Another replica is at it, too.
-                Err(error) if is_conflict(&error) => {}
-                done => return done,
-            }
-        }
-    }
-
-    async fn give_up(&mut self, key: &Key, release: &CanaryRelease) -> Result<(), kube::Error> {
-        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &key.namespace);
-        if let Some(target) = &release.spec.target_ref {
-            let deployment = deployments.get_opt(&target.name).await?;
-            self.restore(release, deployment.as_ref()).await?;
-        }
-        let status =
-            CanaryReleaseStatus { controller: None, revisions: None, ..release.status.clone().unwrap_or_default() };
-        let written = self.write(key, release, status).await?;
-        let unsigned = self.finalize(key, &written, false).await?;
-        self.written.insert(key.clone(), unsigned);
-        Ok(())
-    }
 }
 
 /// Those of `known` whose Deployments are held.
-fn held(world: &World, known: &BTreeSet<Key>) -> Vec<Key> {
-    let is_held = |key: &&Key| world.canary_releases.at(key).is_some_and(|release| is_signed(release));
-    known.iter().filter(is_held).cloned().collect()
-}
-
-/// The one with this name, for those who may list and not get.
-fn named(name: &str) -> ListParams {
-    ListParams::default().fields(&format!("metadata.name={name}"))
+pub(super) fn held(world: &World, known: &BTreeSet<Key>) -> BTreeSet<Key> {
+    let is_one = |key: &&Key| world.canary_releases.at(key).is_some_and(|release| is_held(release));
+    known.iter().filter(is_one).cloned().collect()
 }
 
 /// How long weir's Deployment may be gone: who replaces it by force deletes it first.

@@ -1,0 +1,87 @@
+//! weir is taken away in the middle of a canary, in each of the ways in which people do so: the Deployment is left as it was
+//! found, and nothing of weir stays.
+
+use crate::cluster::Cluster;
+use crate::harness::{Namespace, Result};
+use crate::walk::{self, FOUND, HELD, NOTHING_IS_LEFT, fields_become};
+
+pub async fn however_weir_is_deleted_in_mid_canary_it_gives_back_first_and_leaves_nothing_behind(
+    _ns: Namespace,
+) -> Result {
+    walk::begin(WAY).await
+}
+
+/// One way of removal after the other. None of them deletes the release first.
+pub fn walk(cluster: &Cluster) -> anyhow::Result<()> {
+    let ways = [
+        (KUSTOMIZE, "v2", refused_at_first("kubectl delete -k deploy/kustomize/base")),
+        (KUSTOMIZE, "v1", namespace_first()),
+        (KUSTOMIZE, "v2", nobody_to_give_back()),
+        (
+            HELM,
+            "v1",
+            vec!["helm uninstall weir --namespace weir-system --timeout 2m".to_owned(), NAMESPACE_GOES.into()],
+        ),
+        // Its kinds, and with them the release, go, too.
+        (KUSTOMIZE, "v2", refused_at_first("kubectl delete -k deploy/kustomize")),
+    ];
+    let mut commands = vec!["kubectl apply --server-side -k deploy/crds".to_owned()];
+    for (install, version, removal) in ways {
+        commands.extend([install.to_owned(), APP.to_owned()]);
+        commands.push(format!("kubectl set image deployment/app app=weir/demo-app:{version}"));
+        commands.push("kubectl wait --for=condition=Progressing canaryrelease/app --timeout=60s".to_owned());
+        commands.push(fields_become(HELD));
+        commands.extend(removal);
+        commands.push(fields_become(FOUND));
+        commands.push("kubectl rollout status deployment/app --timeout=60s".to_owned());
+        commands.push(NOTHING_RUNS.to_owned());
+    }
+    commands.push(NOTHING_IS_LEFT.to_owned());
+    walk::follow(cluster, commands)
+}
+
+/// A `delete` of all at once: what it takes to give back is refused, with the reason. Said again, it goes.
+fn refused_at_first(delete: &str) -> Vec<String> {
+    vec![refused(delete), fields_become(FOUND), format!("{delete} --ignore-not-found --timeout=60s")]
+}
+
+fn namespace_first() -> Vec<String> {
+    vec![
+        refused("kubectl delete namespace weir-system"),
+        "kubectl weir give-back | grep -x 'the Deployment of the release default/app: as it was found'".to_owned(),
+        fields_become(FOUND),
+        "kubectl delete namespace weir-system --timeout=60s".to_owned(),
+        "kubectl delete -k deploy/kustomize/base --ignore-not-found --timeout=60s".to_owned(),
+    ]
+}
+
+/// weir has no pod, and nothing is done until somebody asks for it.
+fn nobody_to_give_back() -> Vec<String> {
+    vec![
+        "kubectl -n weir-system scale deployment/weir --replicas=0".to_owned(),
+        "kubectl -n weir-system wait --for=delete pod -l app.kubernetes.io/name=weir --timeout=60s".to_owned(),
+        fields_become(HELD),
+        "kubectl weir give-back".to_owned(),
+        "kubectl delete -k deploy/kustomize/base --ignore-not-found --timeout=60s".to_owned(),
+    ]
+}
+
+fn refused(delete: &str) -> String {
+    let reason = "weir holds the Deployments of the releases default/app in mid-canary";
+    format!("said=$({delete} 2>&1) && exit 1; echo \"$said\" | grep \"{reason}\"")
+}
+
+/// Its name.
+pub const WAY: &str = "removal";
+
+const KUSTOMIZE: &str = "kubectl apply --server-side -k deploy/kustomize/base && kubectl -n weir-system rollout status deployment/weir --timeout=60s";
+
+const HELM: &str = "helm install weir deploy/helm/weir --namespace weir-system --create-namespace --wait";
+
+const APP: &str = "kubectl apply -f deploy/examples/deployment.yaml && kubectl wait --for=condition=Ready canaryrelease/app --timeout=60s";
+
+/// Helm leaves the namespace, and what is only weir's own business in it.
+const NAMESPACE_GOES: &str = "kubectl delete namespace weir-system --timeout=60s";
+
+/// All but the kinds has gone.
+const NOTHING_RUNS: &str = "! kubectl get namespaces,clusterroles,clusterrolebindings,gatewayclasses,ingressclasses,validatingadmissionpolicies -o name | grep weir";
