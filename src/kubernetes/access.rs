@@ -38,6 +38,8 @@ pub const CLUSTER: &[Access] = &[
     of("apps", "replicasets", FOLLOW),
     // The fields that hold a rollout; with `onAbort: undo` the template.
     of("apps", "deployments", &["get", "list", "watch", "patch", "update"]),
+    // A canary has as many pods as its weight needs.
+    of("apps", "replicasets/scale", SAY),
     // Each Gateway has a Service of its own, and weir's pods are its endpoints.
     of("", "services", &["list", "watch", "create", "patch", "delete"]),
     of("discovery.k8s.io", "endpointslices", &["list", "watch", "create", "patch"]),

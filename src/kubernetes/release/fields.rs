@@ -1,4 +1,5 @@
-//! Writes to Deployments: the three held fields, by server-side apply and under weir's own name; nothing else.
+//! Writes to Deployments: the three held fields, by server-side apply and under weir's own name, and the canary's number of pods;
+//! nothing else.
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use kube::Client;
@@ -40,6 +41,14 @@ pub(super) async fn restore(
     let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     api.patch(deployment, &PatchParams::default(), &Patch::Merge(let_go)).await?;
     Ok(())
+}
+
+/// Leaves the canary with so many pods.
+pub(super) async fn shrink(client: &Client, namespace: &str, replica_set: &str, pods: i32) -> Result<(), kube::Error> {
+    let api: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let size = json!({ "spec": { "replicas": pods } });
+    api.patch_scale(replica_set, &params, &Patch::Merge(size)).await.map(drop)
 }
 
 /// Gives the Deployment the template of `stable` again, as `kubectl rollout undo` does it.

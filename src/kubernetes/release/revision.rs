@@ -1,8 +1,9 @@
 //! The revision split: what is to be done with a Deployment, and which of its revisions gets which traffic. Pure.
 //!
 //! A Deployment's own rolling update is held half way: new pods are ready, so they can serve, but never *available*, so no
-//! old pod goes. How many new pods there are is `maxSurge`. Promotion restores the fields, and the native rolling update ends
-//! by itself. Its one invariant: weir changes nothing but the three [`HeldFields`], and only while a revision is in question.
+//! old pod goes. How many new pods there are is `maxSurge`; those above it, which Kubernetes would keep, are taken from the new
+//! ReplicaSet. Promotion restores the fields, and the native rolling update ends by itself. Its one invariant: weir changes
+//! nothing but the three [`HeldFields`] and the canary's surplus of pods, and only while a revision is in question.
 
 mod canary;
 
@@ -44,6 +45,8 @@ pub struct Plan {
     pub revisions: Option<Revisions>,
     /// What becomes of the three fields.
     pub fields: Fields,
+    /// The canary's ReplicaSet, when it has more pods than its share needs, and how many are enough.
+    pub shrink: Option<(String, i32)>,
     /// How the Service's endpoints are shared.
     pub sharing: Sharing,
     /// The canary of before is gone, because the Deployment went back to its stable revision.
@@ -128,6 +131,7 @@ pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now
     let mut plan = Plan {
         revisions: known.cloned(),
         fields: Fields::Leave,
+        shrink: None,
         sharing: Sharing::Alike,
         undone: false,
         trouble: None,
@@ -215,6 +219,7 @@ impl Plan {
             let pods = canary_pods(work.replicas(), share);
             surge = Some(pods);
             self.fields = Fields::Hold(held(pods));
+            self.shrink = work.surplus(&held(pods), pods);
         }
         self.revisions = Some(Revisions { found, surge, ..next });
     }
@@ -255,12 +260,34 @@ impl Revisions {
 impl Workload<'_> {
     /// The hash of the revision that is wanted; `None` until the controller has made its ReplicaSet.
     fn current(&self) -> Option<&str> {
+        hash(self.wanted()?)
+    }
+
+    /// The ReplicaSet of the wanted template.
+    fn wanted(&self) -> Option<&Arc<ReplicaSet>> {
         let wanted = &self.deployment.spec.as_ref()?.template;
         let of_wanted = |set: &&Arc<ReplicaSet>| {
             let template = set.spec.as_ref().and_then(|spec| spec.template.as_ref());
             template.is_some_and(|template| is_same(template, wanted))
         };
-        self.replica_sets.iter().find(of_wanted).and_then(|set| hash(set))
+        self.replica_sets.iter().find(of_wanted)
+    }
+
+    /// What is to be taken from a canary that is to have `pods`, once the controller goes by `held`: it adds new pods as long as
+    /// there are fewer than `replicas` and `maxSurge` together, and never takes any away. So where it has taken old ones away,
+    /// as many new ones stay.
+    fn surplus(&self, held: &HeldFields, pods: i32) -> Option<(String, i32)> {
+        let deployment = self.deployment;
+        let seen = deployment.status.as_ref().and_then(|status| status.observed_generation);
+        if fields(deployment) != *held || seen < deployment.metadata.generation {
+            return None;
+        }
+        let canary = self.wanted()?;
+        let size = |set: &Arc<ReplicaSet>| set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+        let others = self.replica_sets.iter().filter(|set| !Arc::ptr_eq(set, canary)).map(size).sum::<i32>();
+        let missing = (i32::try_from(self.replicas()).unwrap_or(i32::MAX) - others).max(0);
+        let enough = pods.saturating_add(missing);
+        (size(canary) > enough).then(|| (canary.metadata.name.clone().unwrap_or_default(), enough))
     }
 
     /// The hash of the wanted revision when no other one has pods.

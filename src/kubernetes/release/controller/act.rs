@@ -151,6 +151,9 @@ impl Controller {
                     let generation = fields::hold(&self.client, namespace, &name, wanted).await?;
                     self.remember(world, key, |revisions| revisions.held = generation).await?;
                 }
+                if let Some((canary, pods)) = &plan.shrink {
+                    fields::shrink(&self.client, namespace, canary, *pods).await?;
+                }
             }
             Fields::Restore(found) => {
                 fields::restore(&self.client, namespace, &name, found).await?;

@@ -27,7 +27,15 @@ fn release() -> CanaryRelease {
 fn planned(trouble: Option<Trouble>, undone: bool) -> Plan {
     let (canary, since) = (Some("v2".to_owned()), Some(Timestamp::from_secs(100)));
     let revisions = Some(Revisions { stable: "v1".to_owned(), canary, since, ..Revisions::default() });
-    Plan { revisions, fields: Fields::Leave, sharing: Sharing::ByWeight, undone, trouble, lints: Vec::new() }
+    Plan {
+        revisions,
+        fields: Fields::Leave,
+        shrink: None,
+        sharing: Sharing::ByWeight,
+        undone,
+        trouble,
+        lints: Vec::new(),
+    }
 }
 
 fn pull() -> Option<Trouble> {

@@ -83,7 +83,7 @@ fn template(image: &str, hash: Option<&str>) -> Value {
 fn set(image: &str, hash: &str, pods: i32) -> Arc<ReplicaSet> {
     Arc::new(read(json!({
         "metadata": { "name": format!("app-{hash}"), "labels": { "pod-template-hash": hash } },
-        "spec": { "selector": {}, "template": template(image, Some(hash)) },
+        "spec": { "replicas": pods, "selector": {}, "template": template(image, Some(hash)) },
         "status": { "replicas": pods },
     })))
 }
@@ -161,6 +161,30 @@ fn the_number_of_canary_pods_follows_the_weight() {
         let plan = mid_canary().plan(Some(&in_question()), decided(Phase::Progressing, percent));
         assert_eq!(plan.fields, Fields::Hold(held(pods)), "at {percent}% of 10 pods");
     }
+}
+
+#[test]
+fn a_canary_with_more_pods_than_its_share_needs_gives_them_back_once_the_controller_holds() {
+    // Kubernetes has begun with the surge that it found; the stable ReplicaSet has this many pods.
+    let shrink = |stable: i32, canary: i32, percent: u32, observed: i64| {
+        let mut cluster = Cluster::at_rest("app:1", "v1").apply("app:2").make_set("app:2", "v2", canary);
+        cluster.sets[0] = set("app:1", "v1", stable);
+        let needed = i32::try_from(percent / 10).unwrap().max(1);
+        cluster = cluster.write(&held(needed));
+        cluster.deployment.status = Some(read(json!({ "observedGeneration": observed })));
+        cluster.plan(Some(&in_question()), decided(Phase::Progressing, percent)).shrink
+    };
+    let to = |pods: i32| Some(("app-v2".to_owned(), pods));
+    assert_eq!(shrink(10, 3, 1, 3), to(1));
+    assert_eq!(shrink(10, 5, 20, 3), to(2));
+    assert_eq!(shrink(10, 5, 50, 3), None, "it needs them");
+    assert_eq!(shrink(10, 1, 50, 3), None, "the controller adds by itself");
+    assert_eq!(shrink(10, 3, 1, 2), None, "the controller would make new ones, by the fields that it knows");
+    assert_eq!(
+        shrink(8, 5, 1, 3),
+        to(3),
+        "two old ones have gone already, in whose place the controller makes new ones"
+    );
 }
 
 #[test]
