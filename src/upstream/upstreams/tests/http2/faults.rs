@@ -51,7 +51,8 @@ fn a_stream_that_breaks_off_is_truncated() {
                 })
             })
             .await;
-            let mut body = Bench::new(h2c(address)).get("/").await.unwrap().into_body();
+            let bench = Bench::new(h2c(address));
+            let mut body = bench.get("/").await.unwrap().into_body();
             assert_eq!(next(&mut body).await, Some(Ok(Bytes::from("hello"))));
             break_off.notify_one();
             assert_eq!(next(&mut body).await, Some(Err(Fault::UpstreamTruncated)), "{reason}");
