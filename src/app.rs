@@ -3,6 +3,8 @@
 //! The order of the start is the order of what may fail: configuration, state, names, listeners, control surface. Weights
 //! are restored before a listener opens, so that no request is shared by a weight that is not the rollout's.
 
+mod signals;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,11 +12,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::signals::{Signal, Signals};
 use crate::admin::{self, Access, AdminState, ListenerView, Published, Readiness, ReloadRequest, Shown};
 use crate::clock::{Clock, SystemClock};
 use crate::config::watch::{self, Watch};
@@ -80,12 +82,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let workers = config::workers(&loaded, cores);
     let leaves = Arc::new(Leaves::new(workers));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-
-    let mut resolver = Resolver::system();
-    let resolved = resolver.resolve(config::hosts(&loaded.file)).await;
-    let compiled = config::compile(&loaded, &leaves, &resolved, 1)?;
-    report_warnings(&compiled.warnings);
-    let current = Arc::new(Current::new(compiled.snapshot));
+    let (current, resolver) = picture(&loaded, &leaves).await?;
 
     let readiness = Arc::<Readiness>::default();
     let state_dir = StateDir::open(&options.state_dir)?;
@@ -109,30 +106,21 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (handed_back, handed) = oneshot::channel();
     let decided = control.clone();
     let leads = followed.leads();
-    let metrics = Arc::new(Metrics::new(current.clone(), leaves.clone(), move || decided.transitions(), leads));
     let listeners = workers.addresses();
     let follower = Follower {
         followed,
         current: current.clone(),
-        leaves: leaves.clone(),
+        metrics: Arc::new(Metrics::new(current.clone(), leaves.clone(), move || decided.transitions(), leads)),
+        leaves,
         resolver,
         control: control.clone(),
-        metrics: metrics.clone(),
         shown: Arc::new(ArcSwap::from_pointee(shown(loaded, &workers))),
         workers,
         clock,
     };
-    let state = AdminState {
-        current: current.clone(),
-        shown: follower.shown.clone(),
-        control: control.clone(),
-        metrics,
-        readiness: readiness.clone(),
-        access: door.access,
-        reload: reload.clone(),
-    };
     tasks.spawn(engine.run(current.clone(), stop.clone()));
     tasks.spawn(probe::run(current.clone(), fastrand::Rng::new(), stop.clone()));
+    let state = follower.shows(readiness.clone(), door.access, reload.clone());
     tasks.spawn(admin::serve(door.socket, state, stop.clone()));
     if matches!(follower.followed, Followed::File { .. }) {
         readiness.ready();
@@ -152,6 +140,15 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         freeze,
         _published: published,
     })
+}
+
+/// The first picture, and who follows the addresses of its names.
+async fn picture(loaded: &Loaded, leaves: &Leaves) -> anyhow::Result<(Arc<Current>, Resolver)> {
+    let mut resolver = Resolver::system();
+    let resolved = resolver.resolve(config::hosts(&loaded.file)).await;
+    let compiled = config::compile(loaded, leaves, &resolved, 1)?;
+    report_warnings(&compiled.warnings);
+    Ok((Arc::new(Current::new(compiled.snapshot)), resolver))
 }
 
 /// The control surface, before it is served.
@@ -297,6 +294,19 @@ async fn follow(
 }
 
 impl Follower {
+    /// What the control surface shows of it, to whom `access` says, and asks of it.
+    fn shows(&self, readiness: Arc<Readiness>, access: Arc<Access>, reload: mpsc::Sender<ReloadRequest>) -> AdminState {
+        AdminState {
+            current: self.current.clone(),
+            shown: self.shown.clone(),
+            control: self.control.clone(),
+            metrics: self.metrics.clone(),
+            readiness,
+            access,
+            reload,
+        }
+    }
+
     /// Reads the configuration and puts it in force; on failure everything stays as it is.
     async fn reload(&mut self) -> Result<u64, String> {
         let reloaded = match &self.followed {
@@ -457,39 +467,3 @@ fn refuse(error: &anyhow::Error) -> ExitCode {
 
 /// A daemon that cannot start as it is configured: `EX_CONFIG` of sysexits.h.
 pub const BAD_CONFIG: u8 = 78;
-
-/// What a signal asks for.
-#[derive(PartialEq, Eq)]
-enum Signal {
-    Reload,
-    End,
-}
-
-struct Signals {
-    hangup: unix::Signal,
-    interrupt: unix::Signal,
-    terminate: unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: unix::signal(SignalKind::hangup())?,
-            interrupt: unix::signal(SignalKind::interrupt())?,
-            terminate: unix::signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.hangup.recv() => Signal::Reload,
-            _ = self.interrupt.recv() => Signal::End,
-            _ = self.terminate.recv() => Signal::End,
-        }
-    }
-
-    /// The next signal to end; reloads do not count any more.
-    async fn ended(&mut self) {
-        while self.next().await == Signal::Reload {}
-    }
-}

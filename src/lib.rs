@@ -26,6 +26,7 @@
 //! engine             the loop, the journal, checks      proxy       listeners, requests, answers
 //! config             file -> snapshot                   upstream    pools, connections, TLS, DNS; health::probe
 //! snapshot           the compiled picture, one ArcSwap; leaves that outlive it
+//! socket, http2      bytes of a connection, bodies of an HTTP/2 stream: the same on either side
 //! ------------------ below here everything is pure: told the time, told the chance, no I/O ------------------
 //! balancer, retry, endpoint, failures, route, cors, split, outcome, http1, log_template, health::outlier
 //! rollout            the state machine
@@ -54,6 +55,7 @@ pub mod engine;
 pub mod failures;
 pub mod health;
 pub mod http1;
+pub mod http2;
 pub mod import;
 pub mod kubernetes;
 pub mod log_template;

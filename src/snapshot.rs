@@ -7,6 +7,8 @@ mod leaves;
 mod queue;
 mod releases;
 mod routes;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["outcome", "http1", "log_template", "split", "route", "cors"],
     &["endpoint", "failures"],
     &["balancer", "retry", "health::outlier"],
-    &["snapshot", "socket"],
+    &["snapshot", "socket", "http2"],
     &["upstream"],
     &["config", "health::probe"],
     &["engine", "proxy", "telemetry"],

@@ -11,9 +11,9 @@ use crate::analysis::trace::Reader;
 use crate::analysis::{Judge, Policy, Report, Tick};
 use crate::clock::ManualClock;
 use crate::outcome::FailurePolicy;
-use crate::rollout::{Command, HoldBack, MirrorFirst, OnNoEvidence, OnSuspicion, Spec, State, Step};
-use crate::route::Router;
-use crate::snapshot::{Affinity, ClientPolicy, Current, Leaves, Release, ReleaseLive, Snapshot};
+use crate::rollout::{Command, HoldBack, MirrorFirst, OnNoEvidence, OnSuspicion, Phase, Spec, State, Step};
+use crate::snapshot::testing::empty;
+use crate::snapshot::{Affinity, Current, Leaves, Release, ReleaseLive, Snapshot};
 use crate::types::{Name, Ratio, Side, Timestamp};
 use crate::upstream::testing::backend;
 
@@ -25,6 +25,22 @@ pub(super) fn name(text: &str) -> Name {
 
 pub(super) fn plain(percent: u32) -> Step {
     Step { weight: Ratio::percent(percent), at_least: Duration::ZERO, at_most: None, pause: false }
+}
+
+/// A rollout at its beginning, without a weight.
+pub(super) fn begun() -> State {
+    State {
+        rollout: "v1>v2#".to_owned(),
+        attempt: 1,
+        phase: Phase::Progressing,
+        pause: None,
+        step: 0,
+        weight: Ratio::ZERO,
+        started: START,
+        step_started: START,
+        ended: None,
+        copies: None,
+    }
 }
 
 /// What the configuration says of the release `shop`.
@@ -94,27 +110,8 @@ impl Wish {
 }
 
 pub(super) fn snapshot(releases: impl IntoIterator<Item = Release>) -> Snapshot {
-    let client = ClientPolicy {
-        connections: 1,
-        header_bytes: 1,
-        header_count: 1,
-        body_bytes: None,
-        http2_streams: 1,
-        handshake: Duration::ZERO,
-        header: Duration::ZERO,
-        keep_alive: Duration::ZERO,
-        drain_timeout: Duration::ZERO,
-        drain_delay: Duration::ZERO,
-    };
-    Snapshot {
-        generation: 1,
-        listeners: Vec::new(),
-        router: Router::new(Vec::new()),
-        backends: Default::default(),
-        releases: releases.into_iter().map(|release| (release.name.clone(), Arc::new(release))).collect(),
-        client,
-        access_log: None,
-    }
+    let releases = releases.into_iter().map(|release| (release.name.clone(), Arc::new(release))).collect();
+    Snapshot { releases, ..empty(1) }
 }
 
 /// How visitors fare.

@@ -29,6 +29,15 @@ impl Phase {
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Mirroring | Self::Progressing | Self::Paused | Self::HoldingBack)
     }
+
+    /// What has been decided about the canary: `Inconclusive` while evidence still counts.
+    pub const fn verdict(self) -> Verdict {
+        match self {
+            Self::Promoted => Verdict::Pass,
+            Self::Aborted => Verdict::Fail,
+            Self::Mirroring | Self::Progressing | Self::Paused | Self::HoldingBack => Verdict::Inconclusive,
+        }
+    }
 }
 
 /// What a paused rollout waits for.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::analysis::trace::{Header, Meta, Routing};
 use crate::analysis::{Culprit, Judge, Policy, Tick, Verdict};
-use crate::rollout::{Input, Phase, Spec, State, start, step};
+use crate::rollout::{Input, Spec, State, start, step};
 use crate::stats::Bounds;
 use crate::types::{Ratio, Timestamp};
 
@@ -40,11 +40,7 @@ impl Pilot for Weir<'_> {
         let transition = step(self.spec, &self.state, now, Input::Tick { report: &report, checks: &[] });
         self.grounds = (report.culprit, report.log_e);
         self.state = transition.state;
-        match self.state.phase {
-            Phase::Promoted => Verdict::Pass,
-            Phase::Aborted => Verdict::Fail,
-            Phase::Mirroring | Phase::Progressing | Phase::Paused | Phase::HoldingBack => Verdict::Inconclusive,
-        }
+        self.state.phase.verdict()
     }
 
     fn grounds(&self) -> (Option<Culprit>, f64) {

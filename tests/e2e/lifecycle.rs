@@ -35,20 +35,13 @@ async fn a_broken_file_keeps_the_old_configuration_and_says_so() {
     let config = shop(&stable, &canary, 1, QUICK);
     let weir = Weir::start(&config).await;
     weir.write_config(&config.replace("canary: shop-v2", "canary: shop-v3"));
-    let deadline = std::time::Instant::now() + weir::PATIENCE;
-    while !weir.metrics().await.contains("weir_config_last_reload_successful 0") {
-        assert!(std::time::Instant::now() < deadline, "{}", weir.log());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    weir.wait_for_metric("weir_config_last_reload_successful 0").await;
     assert!(weir.log().contains("shop-v3"), "{}", weir.log());
     assert_eq!(weir.client().await.get("/").await.status, 200);
     let (_, out, err) = weir.cli(&["status"]).await;
     assert!(format!("{out}{err}").contains("shop-v3"), "status says nothing of the broken file:\n{out}{err}");
     weir.write_config(&config);
-    while !weir.metrics().await.contains("weir_config_last_reload_successful 1") {
-        assert!(std::time::Instant::now() < deadline, "{}", weir.log());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    weir.wait_for_metric("weir_config_last_reload_successful 1").await;
 }
 
 #[tokio::test]
@@ -187,12 +180,8 @@ async fn a_hangup_reads_the_configuration_again() {
     let (stable, canary) = (App::start("v1").await, App::start("v2").await);
     let weir = Weir::start(&shop(&stable, &canary, 1, QUICK)).await;
     weir.signal("HUP");
-    let deadline = std::time::Instant::now() + weir::PATIENCE;
     // The file has not changed, so nothing but the signal can be the cause.
-    while !weir.metrics().await.contains("weir_config_reloads_total{result=\"success\"} 1") {
-        assert!(std::time::Instant::now() < deadline, "{}", weir.log());
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    weir.wait_for_metric("weir_config_reloads_total{result=\"success\"} 1").await;
 }
 
 #[tokio::test]

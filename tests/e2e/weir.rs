@@ -157,6 +157,15 @@ impl Weir {
         }
     }
 
+    /// Waits until the metrics have `line`.
+    pub async fn wait_for_metric(&self, line: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.metrics().await.contains(line) {
+            assert!(Instant::now() < deadline, "not {line} in time:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until the release is in `phase`.
     pub async fn wait_for_phase(&self, release: &str, phase: &str) -> Value {
         self.wait_for(release, phase, |status| status["phase"] == phase).await

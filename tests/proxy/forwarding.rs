@@ -1,7 +1,7 @@
 //! What reaches the backend, and what comes back to the client.
 
 use super::backend::{Backend, ok};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, everything_to};
 use super::wire::{Wire, get, get_with};
 
 #[test]
@@ -101,7 +101,7 @@ fn a_get_with_a_chunked_body_keeps_it() {
 #[test]
 fn a_strangers_word_about_the_client_is_replaced_and_a_trusted_proxys_kept() {
     let backend = Backend::saying("");
-    let routes = format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
+    let routes = everything_to(backend.address);
     let says =
         "X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Request-Id: theirs\r\ntraceparent: 00-1\r\n";
     let stranger = Gateway::start(&routes);

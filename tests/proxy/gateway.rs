@@ -30,12 +30,12 @@ impl Gateway {
 
     /// Sends everything to `backend`.
     pub fn to(backend: SocketAddr) -> Self {
-        Self::start(&format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{backend}'] }} }}"))
+        Self::start(&everything_to(backend))
     }
 
     /// As [`Gateway::to`], with more YAML at the end.
     pub fn to_with(backend: SocketAddr, more: &str) -> Self {
-        Self::start(&format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{backend}'] }} }}\n{more}"))
+        Self::start(&format!("{}\n{more}", everything_to(backend)))
     }
 
     /// Serves on `listeners`.
@@ -106,6 +106,15 @@ impl Gateway {
         eventually(|| Some(self.evidence(side)).filter(|tally| tally.requests >= requests))
     }
 
+    /// Waits until the engine has been called on a failure of the canary.
+    pub fn engine_called(&self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let release = self.release();
+        runtime.block_on(async {
+            tokio::time::timeout(Duration::from_secs(20), release.failed.notified()).await.unwrap()
+        });
+    }
+
     /// The first endpoint of `backend`.
     pub fn endpoint(&self, backend: &str) -> Arc<Endpoint> {
         self.current.load().backends[backend].endpoints[0].clone()
@@ -147,6 +156,11 @@ fn loaded(text: &str) -> config::Loaded {
 fn compile(text: &str, leaves: &Leaves, generation: u64) -> Snapshot {
     let compiled = config::compile(&loaded(text), leaves, &HashMap::new(), generation);
     compiled.unwrap_or_else(|problems| panic!("{problems}")).snapshot
+}
+
+/// YAML that sends everything to `backend`.
+pub fn everything_to(backend: SocketAddr) -> String {
+    format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{backend}'] }} }}")
 }
 
 /// Waits until `look` finds something. For what another thread does in its own time and nothing announces.

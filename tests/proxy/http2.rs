@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::backend::{Backend, ok};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, everything_to};
 use super::protocols::{certificate, run, tls};
 use super::wire::Wire;
 
@@ -101,7 +101,7 @@ fn early_hints_go_over_tls_too() {
         let listeners = format!(
             "[{{ name: web, address: '127.0.0.1:0', tls: {{ certificates: [{{ certificate: '{path}/one.crt', key: '{path}/one.key' }}] }} }}]"
         );
-        let rest = format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
+        let rest = everything_to(backend.address);
         let gateway = Gateway::with_listeners(&listeners, &rest);
         let stream = tls(gateway.address(), "one.test", &[trusted], &[b"h2"]).await;
         let mut response = get(&mut client(stream).await, "https://one.test/");

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::backend::{Backend, ok};
-use super::gateway::{Gateway, eventually};
+use super::gateway::{Gateway, eventually, everything_to};
 use super::wire::{Wire, get};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -148,15 +148,12 @@ fn an_idle_connection_does_not_hold_up_the_drain() {
 #[test]
 fn a_reload_keeps_sockets_and_connections_and_changes_routes_at_once() {
     let (old, new) = (Backend::saying("old"), Backend::saying("new"));
-    let yaml = |backend: &Backend| {
-        format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address)
-    };
     let web = "[{ name: web, address: '127.0.0.1:0' }]";
-    let mut gateway = Gateway::with_listeners(web, &yaml(&old));
+    let mut gateway = Gateway::with_listeners(web, &everything_to(old.address));
     let address = gateway.address();
     let mut wire = Wire::connect(address);
     assert_eq!(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").reply().text(), "old");
-    gateway.reload(web, &yaml(&new)).unwrap();
+    gateway.reload(web, &everything_to(new.address)).unwrap();
     assert_eq!(gateway.address(), address);
     assert_eq!(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").reply().text(), "new");
 }
@@ -164,7 +161,7 @@ fn a_reload_keeps_sockets_and_connections_and_changes_routes_at_once() {
 #[test]
 fn a_reload_binds_what_is_new_and_drains_what_is_gone() {
     let backend = Backend::saying("ok");
-    let rest = format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
+    let rest = everything_to(backend.address);
     let mut gateway = Gateway::with_listeners("[{ name: one, address: '127.0.0.1:0' }]", &rest);
     let first = gateway.address();
     let mut wire = Wire::connect(first);
@@ -181,7 +178,7 @@ fn a_reload_binds_what_is_new_and_drains_what_is_gone() {
 #[test]
 fn a_reload_to_a_port_that_is_taken_changes_nothing() {
     let backend = Backend::saying("ok");
-    let rest = format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
+    let rest = everything_to(backend.address);
     let mut gateway = Gateway::with_listeners("[{ name: one, address: '127.0.0.1:0' }]", &rest);
     let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = format!("[{{ name: two, address: '{}' }}]", stranger.local_addr().unwrap());
@@ -193,11 +190,8 @@ fn a_reload_to_a_port_that_is_taken_changes_nothing() {
 #[test]
 fn reloads_under_load_lose_nothing() {
     let (old, new) = (Backend::saying("old"), Backend::saying("new"));
-    let yaml = |backend: &Backend| {
-        format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address)
-    };
     let web = "[{ name: web, address: '127.0.0.1:0' }]";
-    let mut gateway = Gateway::with_listeners(web, &yaml(&old));
+    let mut gateway = Gateway::with_listeners(web, &everything_to(old.address));
     let (address, stop) = (gateway.address(), Arc::new(AtomicBool::new(false)));
     let visitors: Vec<_> = (0..4)
         .map(|_| {
@@ -213,7 +207,7 @@ fn reloads_under_load_lose_nothing() {
     for round in 0..20 {
         let backend = if round % 2 == 0 { &new } else { &old };
         let before = backend.seen().len();
-        gateway.reload(web, &yaml(backend)).unwrap();
+        gateway.reload(web, &everything_to(backend.address)).unwrap();
         eventually(|| (backend.seen().len() > before + 5).then_some(()));
     }
     stop.store(true, Ordering::Relaxed);

@@ -67,7 +67,6 @@ fn every_user_is_answered_by_stable_and_the_sides_are_those_of_a_split() {
 fn a_canary_that_fails_is_seen_by_the_judge_and_by_nobody_else_and_gets_no_post() {
     let (stable, canary) = (Backend::saying("v1"), Backend::answering(|_| status("500 Broken", "broken")));
     let gateway = mirrored(&stable, &canary, "50%", "mirrorFirst: {}");
-    let failed = gateway.release().failed.clone();
     let got = bodies(&gateway, 40, GET);
     let posted = bodies(&gateway, 40, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
     assert!(got.iter().chain(&posted).all(|body| body == "v1"));
@@ -77,9 +76,7 @@ fn a_canary_that_fails_is_seen_by_the_judge_and_by_nobody_else_and_gets_no_post(
     assert!(canary.seen().iter().all(|seen| seen.method() == "GET"));
     let failures = gateway.release().all_failures(&Default::default());
     assert!(failures.samples.iter().all(|one| one.cause.ends_with("(to a copy: no user saw it)")), "{failures:?}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime
-        .block_on(async { tokio::time::timeout(std::time::Duration::from_secs(20), failed.notified()).await.unwrap() });
+    gateway.engine_called();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::backend::{Backend, nobody};
-use super::gateway::{Gateway, eventually};
+use super::gateway::{Gateway, eventually, everything_to};
 use super::wire::{Reply, Wire};
 
 /// A redirect for each listener that tells its name.
@@ -168,7 +168,7 @@ fn a_host_of_another_listener_than_the_one_of_the_handshake_is_misdirected() {
     let certificates = authority.issue("all", &["other.test", "unknown.test", "*.shop.test"]);
     let tls = format!(", tls: {{ certificates: {certificates} }}");
     let backend = Backend::saying("");
-    let rest = format!("routes: [{{ backend: b }}]\nbackends: {{ b: {{ endpoints: ['{}'] }} }}", backend.address);
+    let rest = everything_to(backend.address);
     let gateway = Gateway::with_listeners(&listeners(nobody(), &tls), &rest);
     let ask = |name, host| authority.ask(gateway.address(), name, host, None);
     for (name, host, expected) in [

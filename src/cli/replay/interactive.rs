@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{HEALTHY, PolicyArgs, decision, finite};
 use crate::analysis::trace::{ALL_ROUTES, Header, Meta, tally_from_cumulative};
 use crate::analysis::{Judge, Policy, Report, RouteTally, Tick, Verdict};
-use crate::rollout::{self, HoldBack, Input, OnNoEvidence, OnSuspicion, Phase, Spec, State, Step};
+use crate::rollout::{self, HoldBack, Input, OnNoEvidence, OnSuspicion, Spec, State, Step};
 use crate::types::{Ratio, Side, Timestamp};
 
 /// The first line in.
@@ -74,7 +74,7 @@ pub(super) fn run(input: impl BufRead, mut out: impl Write, overrides: &PolicyAr
         out.write_all(b"\n")?;
         out.flush()?;
     }
-    Ok(pilot.verdict())
+    Ok(pilot.state.phase.verdict())
 }
 
 /// The judge and the rollout's state machine, as the engine couples them.
@@ -129,21 +129,19 @@ impl Pilot {
                 self.state = rollout::step(&self.spec, &self.state, second_of(t), input).state;
             }
         }
-        let reason = match (self.verdict(), &self.report.culprit, self.report.hold) {
+        let verdict = self.state.phase.verdict();
+        let reason = match (verdict, &self.report.culprit, self.report.hold) {
             (Verdict::Fail, Some(culprit), _) => culprit.to_string(),
             (Verdict::Pass, ..) => HEALTHY.to_owned(),
             (_, _, Some(hold)) => hold.to_string(),
             _ => "step-passed".to_owned(),
         };
-        let decision = decision(self.verdict());
-        Answer { t, weight: self.state.weight.fraction(), decision, reason, log_e: finite(self.report.log_e) }
-    }
-
-    fn verdict(&self) -> Verdict {
-        match self.state.phase {
-            Phase::Promoted => Verdict::Pass,
-            Phase::Aborted => Verdict::Fail,
-            Phase::Mirroring | Phase::Progressing | Phase::Paused | Phase::HoldingBack => Verdict::Inconclusive,
+        Answer {
+            t,
+            weight: self.state.weight.fraction(),
+            decision: decision(verdict),
+            reason,
+            log_e: finite(self.report.log_e),
         }
     }
 }

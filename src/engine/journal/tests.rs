@@ -4,22 +4,9 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::engine::tests::{START, name};
-use crate::rollout::Phase;
+use crate::engine::tests::{START, begun, name};
 
 fn entry(release: &str, percent: u32) -> JournalEntry {
-    let state = State {
-        rollout: "v1>v2#".to_owned(),
-        attempt: 1,
-        phase: Phase::Progressing,
-        pause: None,
-        step: 0,
-        weight: Ratio::percent(percent),
-        started: START,
-        step_started: START,
-        ended: None,
-        copies: None,
-    };
     JournalEntry {
         time: START,
         release: name(release),
@@ -27,7 +14,7 @@ fn entry(release: &str, percent: u32) -> JournalEntry {
         canary: name("v2"),
         reason: Reason::StepPassed,
         from: Ratio::ZERO,
-        state,
+        state: State { weight: Ratio::percent(percent), ..begun() },
         report: Report { log_e: 1.25, log_e_limit: 4.5, log_promote: 0.1, log_promote_limit: 4.6, ..Report::default() },
         failures: Default::default(),
         routes: Vec::new(),

@@ -3,8 +3,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::analysis::Policy;
 use crate::analysis::trace::{Meta, Routing};
-use crate::engine::tests::{START, name};
-use crate::rollout::Phase;
+use crate::engine::tests::{START, begun, name};
 use crate::stats::Tally;
 use crate::types::Ratio;
 
@@ -174,18 +173,7 @@ fn the_oldest_traces_go_and_those_of_other_releases_stay() {
 
 #[test]
 fn a_file_is_named_after_release_rollout_and_attempt() {
-    let state = State {
-        rollout: "v1>v2#".to_owned(),
-        attempt: 3,
-        phase: Phase::Progressing,
-        pause: None,
-        step: 0,
-        weight: Ratio::ZERO,
-        started: START,
-        step_started: START,
-        ended: None,
-        copies: None,
-    };
+    let state = State { attempt: 3, ..begun() };
     let file = super::name(&name("prod/shop"), &state);
     assert!(file.starts_with("prod~shop-") && file.ends_with("-3.csv"), "{file}");
     assert_eq!(stem_of(&file), Some("prod~shop"));

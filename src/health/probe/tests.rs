@@ -4,8 +4,8 @@ use std::rc::Rc;
 use tokio::io::AsyncWriteExt;
 
 use super::*;
-use crate::route::Router;
-use crate::snapshot::{BackendTls, ClientPolicy};
+use crate::snapshot::BackendTls;
+use crate::snapshot::testing::empty;
 use crate::upstream::testing::{Authority, backend, endpoint, read_head, run};
 use crate::upstream::tls::Alpn;
 
@@ -21,26 +21,8 @@ fn probe() -> Probe {
 }
 
 fn snapshot(generation: u64, backends: Vec<Backend>) -> Snapshot {
-    Snapshot {
-        generation,
-        listeners: Vec::new(),
-        router: Router::new(Vec::new()),
-        backends: backends.into_iter().map(|backend| (backend.name.clone(), Arc::new(backend))).collect(),
-        releases: Default::default(),
-        client: ClientPolicy {
-            connections: 1,
-            header_bytes: 1,
-            header_count: 1,
-            body_bytes: None,
-            http2_streams: 1,
-            handshake: Duration::ZERO,
-            header: Duration::ZERO,
-            keep_alive: Duration::ZERO,
-            drain_timeout: Duration::ZERO,
-            drain_delay: Duration::ZERO,
-        },
-        access_log: None,
-    }
+    let backends = backends.into_iter().map(|backend| (backend.name.clone(), Arc::new(backend))).collect();
+    Snapshot { backends, ..empty(generation) }
 }
 
 /// An endpoint that answers as `status` says, and counts.

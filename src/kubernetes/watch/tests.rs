@@ -47,9 +47,25 @@ impl Bench {
         bench
     }
 
+    /// A policy has come that names a ConfigMap which has not.
+    async fn without(authority: &str) -> Self {
+        let mut bench = Self::known().await;
+        bench.tell(policy(authority)).await;
+        bench.waited().await;
+        bench
+    }
+
     /// These objects are new, or newly so.
     async fn tell(&self, objects: Value) {
         tell(&self.sender, Watched::Kind("Service"), objects).await;
+    }
+
+    /// The ConfigMap of this name comes, and is soon told.
+    async fn show(&mut self, authority: &str) {
+        let of = Watched::One(Named::ConfigMap(Key::new("shop", authority)));
+        let object = json!([{ "kind": "ConfigMap", "metadata": { "name": authority, "namespace": "shop" } }]);
+        tell(&self.sender, of, object).await;
+        assert!(self.waited().await <= GATHER + TICK);
     }
 
     /// How long it took until something was told.
@@ -95,11 +111,6 @@ fn policy(authority: &str) -> Value {
         "metadata": { "name": "tls", "namespace": "shop" },
         "spec": { "targetRefs": targets, "validation": validation },
     }])
-}
-
-fn authority(name: &str) -> (Watched, Value) {
-    let object = json!([{ "kind": "ConfigMap", "metadata": { "name": name, "namespace": "shop" } }]);
-    (Watched::One(Named::ConfigMap(Key::new("shop", name))), object)
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,9 +185,8 @@ async fn nothing_is_told_before_everything_has_been_listed() {
     assert!(bench.tells_nothing().await && !bench.watches.is_known());
     tell(&bench.sender, Watched::Kind("Pod"), policy("authority")).await;
     assert!(bench.tells_nothing().await && !bench.watches.is_known(), "nor what that names");
-    let (of, object) = authority("authority");
-    tell(&bench.sender, of, object).await;
-    assert!(bench.waited().await <= GATHER + TICK && bench.watches.is_known());
+    bench.show("authority").await;
+    assert!(bench.watches.is_known());
     assert_eq!(bench.policy().as_deref(), Some("authority"));
 }
 
@@ -187,9 +197,7 @@ async fn what_the_api_server_is_slow_to_show_keeps_back_what_names_it_and_nothin
     bench.tell(service("a")).await;
     assert!(bench.waited().await <= GATHER + TICK);
     assert_eq!((bench.services(), bench.policy()), (vec!["a".to_owned()], None));
-    let (of, object) = authority("old");
-    tell(&bench.sender, of, object).await;
-    assert!(bench.waited().await <= GATHER + TICK);
+    bench.show("old").await;
     assert_eq!(bench.policy().as_deref(), Some("old"));
 
     bench.tell(policy("new")).await;
@@ -198,9 +206,7 @@ async fn what_the_api_server_is_slow_to_show_keeps_back_what_names_it_and_nothin
         assert!(bench.waited().await <= GATHER + TICK);
         assert_eq!((bench.services().len(), bench.policy().as_deref()), (count + 2, Some("old")));
     }
-    let (of, object) = authority("new");
-    tell(&bench.sender, of, object).await;
-    assert!(bench.waited().await <= GATHER + TICK);
+    bench.show("new").await;
     assert_eq!(bench.policy().as_deref(), Some("new"));
     assert!(bench.watches.told().config_maps.get("shop", "new").is_some());
     assert!(bench.tells_nothing().await);
@@ -208,9 +214,7 @@ async fn what_the_api_server_is_slow_to_show_keeps_back_what_names_it_and_nothin
 
 #[tokio::test(start_paused = true)]
 async fn what_is_never_shown_keeps_back_what_names_it_only_for_so_long() {
-    let mut bench = Bench::known().await;
-    bench.tell(policy("lost")).await;
-    bench.waited().await;
+    let mut bench = Bench::without("lost").await;
     assert_eq!(bench.policy(), None);
     let waited = bench.waited().await;
     assert!(waited <= PATIENCE + TICK, "{waited:?}");
@@ -220,9 +224,7 @@ async fn what_is_never_shown_keeps_back_what_names_it_only_for_so_long() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_named_any_more_is_not_waited_for() {
-    let mut bench = Bench::known().await;
-    bench.tell(policy("lost")).await;
-    bench.waited().await;
+    let mut bench = Bench::without("lost").await;
     let key = Key::new("shop", "tls");
     let gone =
         Change { of: Watched::Kind("Service"), apply: Box::new(move |world| world.backend_tls_policies.remove(&key)) };

@@ -1,24 +1,21 @@
 //! The body of a request, taken from its stream as it is asked for.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::EXPECT;
 use http::{HeaderMap, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::stream::Reply;
+use crate::http2;
 
-/// A request's body. Makes room for more only as it is polled, so the client is held back by whoever takes it.
+/// A request's body.
 pub(crate) struct RequestBody {
-    stream: RecvStream,
+    body: http2::Body,
     reply: Reply,
-    /// Bytes still to come, where the head says how many there are.
-    left: Option<u64>,
-    /// All its data has been taken; trailers may follow.
-    data_is_over: bool,
     /// The client waits for 100 (Continue) before it sends its body.
     owes_continue: bool,
 }
@@ -28,11 +25,11 @@ impl RequestBody {
     pub(super) fn of(request: Request<RecvStream>, reply: Reply) -> Request<Self> {
         let is_over = request.body().is_end_stream();
         let headers = request.headers();
-        let left = if is_over { Some(0) } else { length(headers) };
+        let length = if is_over { Some(0) } else { http2::length(headers) };
         let says_so =
             || headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let owes_continue = !is_over && says_so();
-        request.map(|stream| Self { stream, reply, left, data_is_over: false, owes_continue })
+        request.map(|stream| Self { body: http2::Body::new(stream, length), reply, owes_continue })
     }
 
     /// Sends an informational response ahead of the response.
@@ -48,37 +45,23 @@ impl RequestBody {
     }
 }
 
-/// What the head says of the body's length. h2 has seen to it that it says one thing, and it holds the body to it.
-fn length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = h2::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        let this = &mut *self;
-        if !this.data_is_over {
-            let polled = this.stream.poll_data(cx);
-            if polled.is_pending() {
-                this.go_on();
-            }
-            if let Some(data) = ready!(polled).transpose()? {
-                let _ = this.stream.flow_control().release_capacity(data.len());
-                this.left = this.left.map(|left| left.saturating_sub(data.len() as u64));
-                return Poll::Ready(Some(Ok(Frame::data(data))));
-            }
-            this.data_is_over = true;
+        let polled = self.body.poll_frame(cx);
+        if polled.is_pending() {
+            self.go_on();
         }
-        this.stream.poll_trailers(cx).map(|trailers| trailers.transpose().map(|trailers| trailers.map(Frame::trailers)))
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.body.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

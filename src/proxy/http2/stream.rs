@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -16,6 +16,7 @@ use http_body::Body;
 
 use super::body::RequestBody;
 use super::{Answer, SEND_BUFFER, Service};
+use crate::http2::poll_room;
 use crate::proxy::hop;
 
 /// Has `service` answer `request`, and sends the answer. Ends when that is done, or as soon as the client does not want it.
@@ -135,15 +136,4 @@ async fn send<B: Body<Data = Bytes>>(stream: &mut SendStream<Bytes>, mut body: P
             }
         }
     }
-}
-
-/// Ready when there is room for a piece of whatever size: no more than one waits for the client behind what it has room for.
-fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-    while stream.capacity() == 0 {
-        match ready!(stream.poll_capacity(cx)) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Poll::Ready(Err(Broken)),
-        }
-    }
-    Poll::Ready(Ok(()))
 }

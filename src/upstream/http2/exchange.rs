@@ -9,8 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use tokio::task::AbortHandle;
 
@@ -19,6 +18,7 @@ use super::super::body::{BodyError, Next, RequestBody, Upload, UpstreamBody};
 use super::super::error::{SendError, head_fault, is_unprocessed};
 use super::super::timer::{BodyWait, Deadline, HeadWait, Limits};
 use super::Lease;
+use crate::http2;
 use crate::outcome::Fault;
 use crate::retry::Sent;
 
@@ -127,13 +127,11 @@ fn settle(
     if response.body().is_end_stream() {
         return response.map(|_| UpstreamBody::done());
     }
-    let left = if is_head { None } else { length(response.headers()) };
+    let length = if is_head { None } else { http2::length(response.headers()) };
     let sending = if sending.is_done() { None } else { lease.connection.tasks.spawn(sending.finish()) };
     response.map(|stream| {
         UpstreamBody::http2(Download {
-            stream,
-            left,
-            data_is_over: false,
+            body: http2::Body::new(stream, length),
             _sending: Task(sending),
             upload,
             lease,
@@ -143,11 +141,6 @@ fn settle(
             parts: 0,
         })
     })
-}
-
-/// What the head says of the body's length. h2 has seen to it that it says one thing, and it holds the body to it.
-fn length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// A request's body on its way out. Dropped before its end, it takes the request back.
@@ -207,8 +200,8 @@ impl Sending {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Result<bool, Refused>, BodyError>> {
         let Some(body) = &mut self.body else { return Poll::Ready(Ok(Ok(true))) };
         if self.held.is_some() {
-            if let Err(refused) = ready!(poll_room(&mut self.stream, cx)) {
-                return Poll::Ready(Ok(Err(refused)));
+            if let Err(error) = ready!(http2::poll_room(&mut self.stream, cx)) {
+                return Poll::Ready(Ok(Err(error.into())));
             }
             let is_last = body.is_end_stream();
             let data = self.held.take().unwrap_or_default();
@@ -248,17 +241,6 @@ impl Drop for Sending {
     }
 }
 
-/// Ready when there is room for a piece of whatever size: no more than one waits for the endpoint behind what it has room for.
-fn poll_room(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
-    while stream.capacity() == 0 {
-        match ready!(stream.poll_capacity(cx)) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Poll::Ready(Err(Refused)),
-        }
-    }
-    Poll::Ready(Ok(()))
-}
-
 /// A task that ends when this is dropped.
 #[derive(Debug)]
 struct Task(Option<AbortHandle>);
@@ -274,11 +256,7 @@ impl Drop for Task {
 /// A response body on its way in.
 #[derive(Debug)]
 pub(in super::super) struct Download {
-    stream: RecvStream,
-    /// Bytes still to come, where the head says how many there are.
-    left: Option<u64>,
-    /// All its data has been taken; trailers may follow.
-    data_is_over: bool,
+    body: http2::Body,
     /// Sends the rest of the request.
     _sending: Task,
     upload: Option<Rc<Upload>>,
@@ -291,23 +269,21 @@ pub(in super::super) struct Download {
 
 impl Download {
     pub(in super::super) fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
+        self.body.is_end_stream()
     }
 
     /// Bytes that are still to come, where that is known.
     pub(in super::super) fn left(&self) -> Option<u64> {
-        self.left
+        self.body.left()
     }
 
     pub(in super::super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Next, BodyError>> {
         let upload = self.upload.as_deref();
-        match poll_frame(&mut self.stream, &mut self.data_is_over, cx) {
+        match self.body.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.wait.moved();
                 self.lease.connection.life.hear();
                 self.parts += 1;
-                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
-                self.left = self.left.map(|left| left.saturating_sub(length));
                 Poll::Ready(Ok(Next::Part(frame)))
             }
             // It has said all that it wants to say (RFC 9113, section 8.1).
@@ -327,22 +303,6 @@ impl Download {
 
     /// A body that ended before it was as long as it said has not ended well, whatever it says now.
     fn end(&self) -> Result<Next, BodyError> {
-        if self.left.is_some_and(|left| left > 0) { Err(Fault::UpstreamTruncated.into()) } else { Ok(Next::End) }
+        if self.left().is_some_and(|left| left > 0) { Err(Fault::UpstreamTruncated.into()) } else { Ok(Next::End) }
     }
-}
-
-/// The next part of a body. The endpoint may send as much again as is taken.
-fn poll_frame(
-    stream: &mut RecvStream,
-    data_is_over: &mut bool,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-    if !*data_is_over {
-        if let Some(data) = ready!(stream.poll_data(cx)).transpose()? {
-            let _ = stream.flow_control().release_capacity(data.len());
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        *data_is_over = true;
-    }
-    stream.poll_trailers(cx).map(|trailers| trailers.transpose().map(|trailers| trailers.map(Frame::trailers)))
 }

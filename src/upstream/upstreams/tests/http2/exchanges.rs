@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
 use tokio::sync::oneshot;
 
 use super::super::super::super::testing::{Bench, endpoint, request, run, text};
 use super::super::super::super::{Informed, RequestBody, Reuse};
-use super::super::fed;
+use super::super::{fed, next};
 use super::{h2c, reply, serve};
 use crate::outcome::Fault;
 use crate::snapshot::Backend;
@@ -69,6 +70,28 @@ fn an_endpoint_that_says_too_much_or_101_before_its_answer_is_malformed() {
             let (heard, answered) = heard(said).await;
             assert_eq!((heard.len(), answered), (passed_on, answer));
         }
+    });
+}
+
+#[test]
+fn a_body_of_known_length_says_how_much_is_still_to_come() {
+    run(async {
+        let address = endpoint(|stream, _| {
+            serve(stream, |(_, mut respond), _| async move {
+                let head = Response::builder().header("content-length", "10").body(()).unwrap();
+                let mut stream = respond.send_response(head, false).unwrap();
+                stream.send_data(Bytes::from("hello "), false).unwrap();
+                stream.send_data(Bytes::from("they"), true).unwrap();
+            })
+        })
+        .await;
+        let bench = Bench::new(h2c(address));
+        let mut body = bench.get("/").await.unwrap().into_body();
+        for (left, part) in [(10, "hello "), (4, "they")] {
+            assert_eq!(body.size_hint().exact(), Some(left));
+            assert_eq!(next(&mut body).await, Some(Ok(Bytes::from(part))));
+        }
+        assert_eq!((body.size_hint().exact(), next(&mut body).await), (Some(0), None));
     });
 }
 
