@@ -244,7 +244,8 @@ fn draw(release: &CanaryRelease) -> Vec<String> {
     let step = status.step.map_or_else(String::new, |step| format!(", step {step}"));
     let eta = status.eta.map_or_else(String::new, |eta| format!(", about {eta} to a decision"));
     let mut lines = vec![format!("{}: {word}{weight}{step}{eta}", release.name_any())];
-    lines.extend(status.message.map(|message| format!("  {message}")));
+    let said = status.message;
+    lines.extend(said.as_ref().map(|message| format!("  {message}")));
     for (side, seen) in [("stable", status.stable), ("canary", status.canary)] {
         lines.extend(seen.map(|seen| {
             format!(
@@ -253,8 +254,11 @@ fn draw(release: &CanaryRelease) -> Vec<String> {
             )
         }));
     }
-    let conditions = status.conditions.iter();
-    let unready = conditions.filter(|one| one.type_ == "Ready" && one.status != "True" && !one.message.is_empty());
-    lines.extend(unready.map(|one| format!("  not ready: {}", one.message)));
+    let is_new = |message: &str| !message.is_empty() && Some(message) != said.as_deref();
+    let ready = status.conditions.iter().filter(|one| one.type_ == "Ready" && is_new(&one.message));
+    lines.extend(ready.map(|one| {
+        let what = if one.status == "True" { "note" } else { "not ready" };
+        format!("  {what}: {}", one.message)
+    }));
     lines
 }

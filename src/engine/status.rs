@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::JournalEntry;
 use super::tracked::Tracked;
 use crate::analysis::{Report, RouteTally};
-use crate::balancer::is_available;
+use crate::balancer::{has_any, is_available};
 use crate::clock::uptime;
 use crate::failures::Failures;
 use crate::rollout::{CheckResult, Phase, eta, present};
@@ -115,14 +115,25 @@ pub(super) fn status(tracked: &Tracked, now: Timestamp, trouble: Option<&str>) -
 fn message(tracked: &Tracked, now: Timestamp, trouble: Option<&str>) -> String {
     let state = &tracked.state;
     let ended = tracked.last.as_ref().filter(|last| !state.phase.is_open() && last.state == *state);
-    let message = ended.map_or_else(
-        || present(&tracked.scene(), state, &tracked.evidence.report, &tracked.checks.results(), now),
-        |last| last.message.clone(),
-    );
+    let message = match (ended, canary_alone(tracked)) {
+        (Some(last), None) => last.message.clone(),
+        (Some(last), Some(alone)) => format!("{}; but {alone}", last.message),
+        (None, None) => present(&tracked.scene(), state, &tracked.evidence.report, &tracked.checks.results(), now),
+        (None, Some(alone)) => format!("at {}, but {alone}: there is nothing to compare it with", state.weight),
+    };
     match trouble {
         Some(trouble) => format!("{message}; no weight is raised while {trouble}"),
         None => message,
     }
+}
+
+/// That the canary gets everything, which is better than no answer, where stable has no endpoint and it is not meant to.
+fn canary_alone(tracked: &Tracked) -> Option<String> {
+    let release = &tracked.release;
+    let is_there = |side| has_any(&release.backend(side).endpoints);
+    let alone = release.live.weight() < Ratio::ONE && !is_there(Side::Stable) && is_there(Side::Canary);
+    let (stable, canary) = (&release.backend(Side::Stable).name, &release.backend(Side::Canary).name);
+    alone.then(|| format!("{stable} has no endpoint, so {canary} gets every request"))
 }
 
 fn side(tracked: &Tracked, side: Side) -> SideStatus {

@@ -10,6 +10,7 @@
 #![allow(missing_docs, reason = "names of trials are sentences")]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod canaries;
 #[path = "../cluster/mod.rs"]
 mod cluster;
 mod commands;
@@ -176,6 +177,15 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         [
             a_release_that_loses_its_route_in_mid_canary_says_so_and_its_deployment_can_be_undone,
             a_release_that_nobody_carries_out_says_why,
+            releases_of_services_that_are_taken_or_missing_say_so_and_so_does_one_without_stable_pods,
+        ]
+    ));
+    all.extend(trials!(
+        cluster,
+        canaries,
+        [
+            a_canary_has_as_many_pods_as_its_share_needs_and_no_more,
+            what_is_applied_again_in_mid_canary_changes_nothing_unless_it_pins_the_held_fields,
         ]
     ));
     all.extend(trials!(

@@ -1,10 +1,11 @@
 //! Releases that cannot be carried out, or not any more: they say why, and hold nothing for ever.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use crate::harness::{Namespace, Result, eventually};
 use crate::manifests::weighed;
 use crate::releases::{FOUND, Shop};
+use crate::workloads::{HOST, Visitors, steady};
 
 pub async fn a_release_that_loses_its_route_in_mid_canary_says_so_and_its_deployment_can_be_undone(
     ns: Namespace,
@@ -39,13 +40,7 @@ pub async fn a_release_that_nobody_carries_out_says_why(ns: Namespace) -> Result
         ("typo", "DeploymentNotFound", "there is no Deployment shpo"),
         ("lonely", "NoRoute", "no route or Ingress of a weir sends to its Service"),
     ] {
-        eventually(&format!("{release} says {reason}"), async || {
-            let path =
-                "{.status.conditions[?(@.type=='Ready')].reason}: {.status.conditions[?(@.type=='Ready')].message}";
-            let said = shop.ns.jsonpath(&format!("canaryrelease/{release}"), path).await?;
-            Ok(said.starts_with(reason) && said.contains(word))
-        })
-        .await?;
+        says(&shop.ns, release, reason, word).await?;
     }
     let patch = r#"{"spec":{"targetRef":{"name":"lonely"}}}"#;
     let arguments = ["patch", "canaryrelease", "shop", "--type=merge", "-p", patch];
@@ -54,6 +49,48 @@ pub async fn a_release_that_nobody_carries_out_says_why(ns: Namespace) -> Result
     ensure!(!refused.status.success() && told.contains("targetRef cannot be changed"), "{told}");
     shop.becomes(READY, |reason| reason == "Ready").await
 }
+
+pub async fn releases_of_services_that_are_taken_or_missing_say_so_and_so_does_one_without_stable_pods(
+    ns: Namespace,
+) -> Result {
+    let address = ns.example_with("two-services.yaml", steady).await?;
+    let visitors = Visitors::of(HOST, address, &["/"]);
+    for (name, canary) in [("second", "app-v2"), ("missing", "app-v9")] {
+        let stable = if name == "missing" { "app-v2" } else { "app-v1" };
+        ns.apply(&OF_SERVICES.replace("NAME", name).replace("STABLE", stable).replace("CANARY", canary)).await?;
+    }
+    says(&ns, "second", "ServiceTaken", "the CanaryRelease app has the same Service app-v1").await?;
+    says(&ns, "missing", "ServiceNotFound", "there is no Service app-v9").await?;
+    says(&ns, "app", "Ready", "").await?;
+    ns.kubectl("scale deployment/app-v1 --replicas=0").await?;
+    says(&ns, "app", "StableNotReady", "has no endpoint, so").await?;
+    visitors.were_all_answered()?;
+    ns.kubectl("scale deployment/app-v1 --replicas=1").await?;
+    says(&ns, "app", "Ready", "").await
+}
+
+/// Waits until the condition `Ready` has this reason, and the message of it and of the status this word.
+async fn says(ns: &Namespace, release: &str, reason: &str, word: &str) -> Result {
+    eventually(&format!("{release} says {reason}"), async || {
+        let release = ns.read("weir.dev/v1alpha1", &format!("canaryreleases/{release}")).await?;
+        let conditions = release["status"]["conditions"].as_array().context("it has no condition")?;
+        let ready = conditions.iter().find(|one| one["type"] == "Ready").context("it says nothing")?;
+        let texts = [&ready["message"], &release["status"]["message"]];
+        let says = texts.iter().all(|text| text.as_str().is_some_and(|text| text.contains(word)));
+        ensure!(ready["reason"] == reason && says, "{ready:#} {texts:#?}");
+        Ok(true)
+    })
+    .await
+}
+
+const OF_SERVICES: &str = r#"
+apiVersion: weir.dev/v1alpha1
+kind: CanaryRelease
+metadata: {name: NAME}
+spec:
+  stable: {service: STABLE}
+  canary: {service: CANARY}
+"#;
 
 /// The reason of the condition `Ready`.
 const READY: &str = "{.status.conditions[?(@.type=='Ready')].reason}";

@@ -397,7 +397,7 @@ impl App {
         Ok(String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
-    async fn becomes(&self, path: &str, good: impl Fn(&str) -> bool) -> Result {
+    pub async fn becomes(&self, path: &str, good: impl Fn(&str) -> bool) -> Result {
         let what = format!("{path} of the release is as wanted");
         eventually(&what, async || Ok(good(&self.ns.jsonpath("canaryrelease/app", path).await?))).await
     }

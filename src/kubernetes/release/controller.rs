@@ -25,7 +25,7 @@ use super::hold::{self, is_conflict, is_held};
 use super::report::Known;
 use super::revision::{Fields, Plan, Workload, plan};
 use super::status::CanaryReleaseStatus;
-use super::{decided, is_present, last_decision, leader, name_of, owned, rival};
+use super::{claim, decided, is_present, last_decision, leader, name_of, owned, rival};
 use crate::clock::Clock;
 use crate::engine::{Control, JournalEntry, Ledger, ReleaseStatus};
 use crate::kubernetes::gateway::conditions::Refused;
@@ -355,16 +355,22 @@ fn is_nobodys(release: &CanaryRelease, now: Timestamp) -> bool {
 
 /// Why a release cannot be carried out, whatever it says: it is not `mine`, or another one has its Deployment.
 fn barred(world: &World, key: &Key, release: &CanaryRelease, mine: bool) -> Option<Refused> {
-    if let Some(rival) = rival(world, key) {
+    let (namespace, spec) = (&key.namespace, &release.spec);
+    if let Some((rival, (kind, name))) = rival(world, key).zip(claim(release)) {
         let message =
-            format!("the CanaryRelease {} has the same Deployment, and is older: delete one of them", rival.name);
-        return Some(Refused::new("DeploymentTaken", message));
+            format!("the CanaryRelease {} has the same {kind} {name}, and is older: delete one of them", rival.name);
+        return Some(Refused::new(if kind == "Service" { "ServiceTaken" } else { "DeploymentTaken" }, message));
     }
-    if let Some(target) = &release.spec.target_ref
-        && world.deployments.get(&key.namespace, &target.name).is_none()
+    if let Some(target) = &spec.target_ref
+        && world.deployments.get(namespace, &target.name).is_none()
     {
-        let message = format!("there is no Deployment {} in the namespace {}", target.name, key.namespace);
+        let message = format!("there is no Deployment {} in the namespace {namespace}", target.name);
         return Some(Refused::new("DeploymentNotFound", message));
+    }
+    let mut services = spec.stable.iter().chain(&spec.canary).map(|side| &side.service);
+    if let Some(missing) = services.find(|service| world.services.get(namespace, service).is_none()) {
+        let message = format!("there is no Service {missing} in the namespace {namespace}");
+        return Some(Refused::new("ServiceNotFound", message));
     }
     let nowhere = "no route or Ingress of a weir sends to its Service and leaves it to the release who gets what";
     (!mine).then(|| Refused::new("NoRoute", nowhere))

@@ -51,15 +51,21 @@ fn members<'a>(world: &'a World, key: &'a Key) -> Vec<(&'a Key, &'a Arc<CanaryRe
     all.filter(|(other, release)| *other == key || (group.is_some() && release.spec.group.as_ref() == group)).collect()
 }
 
-/// The older release of the Deployment that the one at `key` names, too: that one is carried out, this one is not.
+/// The older release of what the one at `key` releases, too: that one is carried out, this one is not.
 fn rival<'a>(world: &'a World, key: &'a Key) -> Option<&'a Key> {
-    let own = world.canary_releases.at(key)?;
-    let target = &own.spec.target_ref.as_ref()?.name;
+    let claim = claim(world.canary_releases.at(key)?)?;
     let all = world.canary_releases.of_namespace(&key.namespace);
-    let same = all.filter(|(_, other)| other.spec.target_ref.as_ref().is_some_and(|other| other.name == *target));
+    let same = all.filter(|(_, other)| self::claim(other) == Some(claim));
     let oldest =
         same.min_by_key(|(key, release)| (release.metadata.creation_timestamp.clone(), *key)).map(|(key, _)| key);
     oldest.filter(|oldest| *oldest != key)
+}
+
+/// What one release alone can share the requests of: a Deployment, or a stable Service.
+fn claim(release: &CanaryRelease) -> Option<(&'static str, &str)> {
+    let spec = &release.spec;
+    let deployment = spec.target_ref.as_ref().map(|target| ("Deployment", target.name.as_str()));
+    deployment.or_else(|| Some(("Service", spec.stable.as_ref()?.service.as_str())))
 }
 
 /// What one release adds to the name of its rollout: another text is another rollout. It stays when the rollout is over: in a

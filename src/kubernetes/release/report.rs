@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
 
 use super::crd::CanaryRelease;
-use super::revision::{Plan, Trouble};
+use super::revision::{Lint, Plan, Trouble};
 use super::status::{CanaryReleaseStatus, Seen};
 use crate::engine::{JournalEntry, ReleaseStatus, SideStatus};
 use crate::kubernetes::gateway::conditions::Refused;
@@ -83,11 +83,14 @@ impl Known<'_> {
     fn sentence(&self, live: Option<&ReleaseStatus>) -> String {
         let trouble =
             self.trouble().map_or_else(String::new, |trouble| format!("; the canary does not start: {trouble}"));
+        if let Some(refused) = self.refused {
+            return not_carried_out(refused);
+        }
         match (live, self.last.as_ref().or(self.decisions.last())) {
             (Some(live), _) => format!("{}{trouble}", live.message),
             (None, Some(last)) if self.last.is_some() || !self.in_question() => format!("{}{trouble}", last.message),
             _ if self.in_question() => format!("a new revision waits for its first traffic{trouble}"),
-            _ => "no canary".to_owned(),
+            _ => self.barring().map_or("no canary", |lint| lint.message()).to_owned(),
         }
     }
 
@@ -97,6 +100,12 @@ impl Known<'_> {
             Some(plan) => plan.revisions.as_ref().is_some_and(|revisions| revisions.canary.is_some()),
             None => self.release.spec.target_ref.is_none(),
         }
+    }
+
+    /// What lets no canary begin.
+    fn barring(&self) -> Option<&Lint> {
+        let mut lints = self.plan.into_iter().flat_map(|plan| &plan.lints);
+        lints.find(|lint| matches!(lint, Lint::Recreate | Lint::Paused))
     }
 
     fn trouble(&self) -> Option<&Trouble> {
@@ -121,7 +130,7 @@ impl Known<'_> {
     /// Whether weir can do what is asked of it.
     fn readiness(&self) -> (bool, &'static str, String) {
         if let Some(refused) = self.refused {
-            return (false, refused.reason, format!("the release is not carried out: {}", refused.message));
+            return (false, refused.reason, not_carried_out(refused));
         }
         if self.release.spec.target_ref.is_some() {
             let Some(plan) = self.plan else {
@@ -133,10 +142,14 @@ impl Known<'_> {
             if let Some(trouble) = &plan.trouble {
                 return (false, "CanaryNotReady", format!("the canary does not start: {trouble}"));
             }
-            if let Some(lint) = plan.lints.first() {
-                let bars = matches!(lint, super::revision::Lint::Recreate | super::revision::Lint::Paused);
-                return (!bars, lint.reason(), lint.message().to_owned());
-            }
+        }
+        if let Some(live) = self.live.filter(|live| live.weight < Ratio::ONE)
+            && (live.stable.endpoints, live.canary.available > 0) == (0, true)
+        {
+            return (false, "StableNotReady", live.message.clone());
+        }
+        if let Some(lint) = self.barring().or_else(|| self.plan?.lints.first()) {
+            return (self.barring().is_none(), lint.reason(), lint.message().to_owned());
         }
         if self.in_question() && self.live.is_none() {
             let message = "no route of this weir sends to the Service and leaves it to the release who gets what";
@@ -158,6 +171,10 @@ impl Known<'_> {
             message: message.to_owned(),
         }
     }
+}
+
+fn not_carried_out(refused: &Refused) -> String {
+    format!("the release is not carried out: {}", refused.message)
 }
 
 /// What people read before the first user; for programs it is progressing.

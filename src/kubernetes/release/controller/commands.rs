@@ -67,10 +67,17 @@ impl Controller {
             _ => Err("this is no command".to_owned()),
         };
         let (outcome, message) = match answer {
-            Ok(status) => (Outcome::Done, status.message),
+            Ok(status) => (Outcome::Done, self.done(status)),
             Err(message) => (Outcome::Refused, message),
         };
         CommandStatus { outcome: Some(outcome), message: Some(message), at: Some(now) }
+    }
+
+    /// What was decided, which may not be in force yet.
+    fn done(&self, status: ReleaseStatus) -> String {
+        let waiting = self.book.waiting(&status.name);
+        let decided = waiting.proposed.or_else(|| waiting.noted.into_iter().last()).or(status.last);
+        decided.map_or(status.message, |decided| decided.message)
     }
 
     async fn clear(&self, key: &Key, command: &CanaryReleaseCommand) -> Result<(), kube::Error> {
