@@ -1,7 +1,7 @@
 //! The control plane: its processes with their flags, and what has to be true before anyone may use it.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
@@ -119,16 +119,9 @@ impl Plane {
         self.processes.iter().map(|(name, _)| tail(name)).collect()
     }
 
-    /// Installs the Gateway API, and the project's own definitions.
+    /// Installs the Gateway API.
     async fn apply_definitions(&self, programs: &Programs) -> anyhow::Result<()> {
-        let gateway = programs.gateway_crds();
-        apply("-f", &gateway).await?;
-        let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/crds"));
-        match (own.join("kustomization.yaml").exists(), own.is_dir()) {
-            (true, _) => apply("-k", &own).await,
-            (false, true) => apply("-f", &own).await,
-            (false, false) => Ok(()),
-        }
+        apply("-f", &programs.gateway_crds()).await
     }
 }
 

@@ -54,7 +54,10 @@ fn main() -> ExitCode {
         let trials = all(None).into_iter().map(|trial| if reason.is_empty() { trial } else { ignored(trial, &reason) });
         return libtest_mimic::run(&arguments, trials.collect()).exit_code();
     }
-    cluster::main(parts, |cluster| Ok(run(arguments, cluster).exit_code()))
+    cluster::main(parts, |cluster| {
+        walk::follow(cluster, [walk::KINDS.to_owned()])?;
+        Ok(run(arguments, cluster).exit_code())
+    })
 }
 
 /// Every trial of the suite.

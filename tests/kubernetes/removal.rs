@@ -3,7 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::harness::{Namespace, Result};
-use crate::walk::{self, FOUND, HELD, NOTHING_IS_LEFT, fields_become};
+use crate::walk::{self, FOUND, HELD, KINDS, NOTHING_IS_LEFT, commands_of_the_readme, fields_become};
 
 pub async fn however_weir_is_deleted_in_mid_canary_it_gives_back_first_and_leaves_nothing_behind(
     _ns: Namespace,
@@ -13,21 +13,22 @@ pub async fn however_weir_is_deleted_in_mid_canary_it_gives_back_first_and_leave
 
 /// One way of removal after the other. None of them deletes the release first.
 pub fn walk(cluster: &Cluster) -> anyhow::Result<()> {
+    let helm = commands_of_the_readme("helm install weir-crds")?.join(" && ");
+    let kustomize = format!("{KINDS} && {BASE}");
+    let kustomize = kustomize.as_str();
     let ways = [
-        (KUSTOMIZE, "v2", refused_at_first("kubectl delete -k deploy/kustomize/base")),
-        (KUSTOMIZE, "v1", namespace_first()),
-        (KUSTOMIZE, "v2", nobody_to_give_back()),
-        (
-            HELM,
-            "v1",
-            vec!["helm uninstall weir --namespace weir-system --timeout 2m".to_owned(), NAMESPACE_GOES.into()],
-        ),
+        (helm.as_str(), "v2", uninstalled()),
+        (kustomize, "v1", refused_at_first("kubectl delete -k deploy/kustomize/base")),
+        (kustomize, "v2", namespace_first()),
+        (kustomize, "v1", nobody_to_give_back()),
         // Its kinds, and with them the release, go, too.
-        (KUSTOMIZE, "v2", refused_at_first("kubectl delete -k deploy/kustomize")),
+        (kustomize, "v2", refused_at_first("kubectl delete -k deploy/kustomize")),
     ];
-    let mut commands = vec!["kubectl apply --server-side -k deploy/crds".to_owned()];
+    let mut commands = Vec::new();
     for (install, version, removal) in ways {
-        commands.extend([install.to_owned(), APP.to_owned()]);
+        // Applied again it would be v1 again.
+        let app = if commands.is_empty() { APP } else { RELEASE };
+        commands.extend([install.to_owned(), app.to_owned(), READY.to_owned()]);
         commands.push(format!("kubectl set image deployment/app app=weir/demo-app:{version}"));
         commands.push("kubectl wait --for=condition=Progressing canaryrelease/app --timeout=60s".to_owned());
         commands.push(fields_become(HELD));
@@ -43,6 +44,16 @@ pub fn walk(cluster: &Cluster) -> anyhow::Result<()> {
 /// A `delete` of all at once: what it takes to give back is refused, with the reason. Said again, it goes.
 fn refused_at_first(delete: &str) -> Vec<String> {
     vec![refused(delete), fields_become(FOUND), format!("{delete} --ignore-not-found --timeout=60s")]
+}
+
+/// Helm waits until everything is given back. It leaves the namespace, and what is only weir's own business in it.
+fn uninstalled() -> Vec<String> {
+    vec![
+        "helm uninstall weir --namespace weir-system --timeout 2m".to_owned(),
+        fields_become(FOUND),
+        "helm uninstall weir-crds --namespace weir-system".to_owned(),
+        "kubectl delete namespace weir-system --timeout=60s".to_owned(),
+    ]
 }
 
 fn namespace_first() -> Vec<String> {
@@ -74,14 +85,13 @@ fn refused(delete: &str) -> String {
 /// Its name.
 pub const WAY: &str = "removal";
 
-const KUSTOMIZE: &str = "kubectl apply --server-side -k deploy/kustomize/base && kubectl -n weir-system rollout status deployment/weir --timeout=60s";
+const BASE: &str = "kubectl apply --server-side -k deploy/kustomize/base && kubectl -n weir-system rollout status deployment/weir --timeout=60s";
 
-const HELM: &str = "helm install weir deploy/helm/weir --namespace weir-system --create-namespace --wait";
+const APP: &str = "kubectl apply -f deploy/examples/deployment.yaml";
 
-const APP: &str = "kubectl apply -f deploy/examples/deployment.yaml && kubectl wait --for=condition=Ready canaryrelease/app --timeout=60s";
+const RELEASE: &str = r#"echo '{"apiVersion":"weir.dev/v1alpha1","kind":"CanaryRelease","metadata":{"name":"app"},"spec":{"targetRef":{"kind":"Deployment","name":"app"}}}' | kubectl apply -f -"#;
 
-/// Helm leaves the namespace, and what is only weir's own business in it.
-const NAMESPACE_GOES: &str = "kubectl delete namespace weir-system --timeout=60s";
+const READY: &str = "kubectl wait --for=condition=Ready canaryrelease/app --timeout=60s";
 
 /// All but the kinds has gone.
 const NOTHING_RUNS: &str = "! kubectl get namespaces,clusterroles,clusterrolebindings,gatewayclasses,ingressclasses,validatingadmissionpolicies -o name | grep weir";

@@ -66,6 +66,9 @@ pub fn commands_of_the_readme(beginning: &str) -> anyhow::Result<Vec<String>> {
     Ok(block.lines().map(str::to_owned).collect())
 }
 
+/// Installs weir's own kinds.
+pub const KINDS: &str = "kubectl apply --server-side -k deploy/crds";
+
 /// While weir holds a Deployment.
 pub const HELD: &str = "2147483646 2147483647 [0-9]*";
 
