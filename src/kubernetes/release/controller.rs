@@ -21,7 +21,7 @@ use self::act::is_signed;
 use super::book::{self, Book};
 use super::command::CommandStatus;
 use super::crd::CanaryRelease;
-use super::report::Known;
+use super::report::{Known, no_route};
 use super::revision::{Fields, Plan, Workload, plan};
 use super::status::CanaryReleaseStatus;
 use super::{decided, is_present, last_decision, leader, name_of, owned, rival};
@@ -358,8 +358,7 @@ fn barred(world: &World, key: &Key, release: &CanaryRelease, mine: bool) -> Opti
         let message = format!("there is no Deployment {} in the namespace {}", target.name, key.namespace);
         return Some(Refused::new("DeploymentNotFound", message));
     }
-    let nowhere = "no route or Ingress of a weir sends to its Service and leaves it to the release who gets what";
-    (!mine).then(|| Refused::new("NoRoute", nowhere))
+    (!mine).then(no_route)
 }
 
 /// The end of an open rollout whose canary is gone: undone by whoever deploys it, or not started in time.

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
 
 use super::crd::CanaryRelease;
-use super::revision::{Plan, Trouble};
+use super::revision::{Lint, Plan, Trouble};
 use super::status::{CanaryReleaseStatus, Seen};
 use crate::engine::{JournalEntry, ReleaseStatus, SideStatus};
 use crate::kubernetes::gateway::conditions::Refused;
@@ -123,24 +123,24 @@ impl Known<'_> {
         if let Some(refused) = self.refused {
             return (false, refused.reason, format!("the release is not carried out: {}", refused.message));
         }
-        if self.release.spec.target_ref.is_some() {
-            let Some(plan) = self.plan else {
-                return (false, "DeploymentNotFound", "there is no such Deployment".to_owned());
-            };
+        if let Some(plan) = self.plan {
             if plan.revisions.is_none() {
                 return (false, "NoRevision", "the Deployment has no revision in service yet".to_owned());
             }
             if let Some(trouble) = &plan.trouble {
                 return (false, "CanaryNotReady", format!("the canary does not start: {trouble}"));
             }
-            if let Some(lint) = plan.lints.first() {
-                let bars = matches!(lint, super::revision::Lint::Recreate | super::revision::Lint::Paused);
-                return (!bars, lint.reason(), lint.message().to_owned());
-            }
+        }
+        let lint = self.plan.and_then(|plan| plan.lints.first());
+        if let Some(lint) = lint.filter(|lint| matches!(lint, Lint::Recreate | Lint::Paused)) {
+            return (false, lint.reason(), lint.message().to_owned());
         }
         if self.in_question() && self.live.is_none() {
-            let message = "no route of this weir sends to the Service and leaves it to the release who gets what";
-            return (false, "NoRoute", message.to_owned());
+            let nowhere = no_route();
+            return (false, nowhere.reason, nowhere.message);
+        }
+        if let Some(lint) = lint {
+            return (true, lint.reason(), lint.message().to_owned());
         }
         (true, "Ready", String::new())
     }
@@ -158,6 +158,12 @@ impl Known<'_> {
             message: message.to_owned(),
         }
     }
+}
+
+/// Why nothing leads to a release, whether it never did or does no more.
+pub(super) fn no_route() -> Refused {
+    let nowhere = "no route or Ingress of a weir sends to its Service and leaves it to the release who gets what";
+    Refused::new("NoRoute", nowhere)
 }
 
 /// What people read before the first user; for programs it is progressing.
@@ -178,3 +184,6 @@ fn seen(side: &SideStatus) -> Seen {
     let SideStatus { requests, errors, copies, failed_copies, .. } = *side;
     Seen { version, requests, errors, copies, failed_copies, ready }
 }
+
+#[cfg(test)]
+mod tests;
