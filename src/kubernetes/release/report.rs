@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
 
 use super::crd::CanaryRelease;
-use super::revision::{Lint, Plan, Trouble};
-use super::status::{CanaryReleaseStatus, Seen};
+use super::revision::{Lint, MAX_SURGE_PINNED, Plan, Trouble};
+use super::status::{CanaryReleaseStatus, Revisions, Seen};
 use crate::engine::{JournalEntry, ReleaseStatus, SideStatus};
 use crate::kubernetes::gateway::conditions::Refused;
 use crate::rollout::{Phase, Reason};
@@ -131,18 +131,34 @@ impl Known<'_> {
                 return (false, "CanaryNotReady", format!("the canary does not start: {trouble}"));
             }
         }
-        let lint = self.plan.and_then(|plan| plan.lints.first());
-        if let Some(lint) = lint.filter(|lint| matches!(lint, Lint::Recreate | Lint::Paused)) {
-            return (false, lint.reason(), lint.message().to_owned());
+        let lint = |wanted: fn(&Lint) -> bool| self.plan?.lints.iter().find(|lint| wanted(lint));
+        if let Some(lint) = lint(Lint::bars) {
+            return (false, lint.reason(), lint.message());
         }
         if self.in_question() && self.live.is_none() {
             let nowhere = no_route();
             return (false, nowhere.reason, nowhere.message);
         }
-        if let Some(lint) = lint {
-            return (true, lint.reason(), lint.message().to_owned());
+        if let Some(lint) = lint(|lint| !lint.is_advice()) {
+            return (true, lint.reason(), lint.message());
+        }
+        if let Some(message) = self.written_back() {
+            return (true, MAX_SURGE_PINNED, message.to_owned());
+        }
+        if let Some(lint) = lint(Lint::is_advice) {
+            return (true, lint.reason(), lint.message());
         }
         (true, "Ready", String::new())
+    }
+
+    /// What was said of a `maxSurge` that weir wrote back since: it holds as long as there is the same canary, because whoever
+    /// writes it will do so again.
+    fn written_back(&self) -> Option<&str> {
+        let canary = |revisions: &Revisions| revisions.canary.clone().zip(revisions.since);
+        let now = canary(self.plan?.revisions.as_ref()?)?;
+        let before = self.release.status.as_ref()?;
+        let said = before.conditions.iter().find(|one| one.type_ == "Ready" && one.reason == MAX_SURGE_PINNED)?;
+        (canary(before.revisions.as_ref()?)? == now).then_some(&said.message)
     }
 
     fn condition(&self, before: &[Condition], kind: &str, is: bool, reason: &str, message: &str) -> Condition {
