@@ -1,7 +1,7 @@
 //! Writes what a plan says to the API server: statuses, and the Services of Gateways. What cannot be written is tried again
 //! until a newer plan takes its place.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,7 @@ pub struct Writer {
     /// Whether this replica writes what one alone should write.
     leads: watch::Receiver<bool>,
     recorder: Recorder,
-    /// What has been said of objects that have no conditions.
-    said: BTreeMap<Origin, Vec<String>>,
+    said: Said,
 }
 
 impl Writer {
@@ -34,7 +33,7 @@ impl Writer {
     pub fn new(client: Client, plans: watch::Receiver<Option<Arc<Plan>>>, leads: watch::Receiver<bool>) -> Self {
         let reporter = Reporter { controller: "weir.dev/ingress".to_owned(), instance: None };
         let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, plans, leads, recorder, said: BTreeMap::new() }
+        Self { client, plans, leads, recorder, said: Said::default() }
     }
 
     /// Runs until `stop`.
@@ -84,30 +83,29 @@ impl Writer {
             let done = self.status(write).await;
             all &= settled(write.kind, &write.key, done);
         }
-        self.tell(plan).await;
-        all
+        all & self.tell(plan).await
     }
 
-    /// Says in events what is wrong with objects that have no conditions. Said again only when it is something else.
-    async fn tell(&mut self, plan: &Plan) {
-        for (origin, problems) in plan.problems() {
-            let said = self.said.insert(origin.clone(), problems.clone());
-            let new = problems.iter().filter(|problem| said.as_ref().is_none_or(|said| !said.contains(problem)));
-            for problem in new {
-                let event = Event {
-                    type_: EventType::Warning,
-                    reason: "NotServed".to_owned(),
-                    note: Some(problem.chars().take(MOST_OF_A_NOTE).collect()),
-                    action: "Translate".to_owned(),
-                    secondary: None,
-                };
-                if let Err(error) = self.recorder.publish(&event, &reference(origin)).await
-                    && !is_ending(&error)
-                {
-                    tracing::warn!(kind = origin.kind, key = %origin.key, "no event could be written: {error}");
+    /// Says in events what is wrong with objects that have no conditions, once. Whether everything has been said.
+    async fn tell(&mut self, plan: &Plan) -> bool {
+        let mut all = true;
+        for (origin, problem) in self.said.unsaid(plan.problems()) {
+            let event = Event {
+                type_: EventType::Warning,
+                reason: "NotServed".to_owned(),
+                note: Some(problem[..problem.floor_char_boundary(MOST_OF_A_NOTE)].to_owned()),
+                action: "Translate".to_owned(),
+                secondary: None,
+            };
+            match self.recorder.publish(&event, &reference(&origin)).await {
+                Err(error) if !is_ending(&error) => {
+                    tracing::warn!(kind = origin.kind, key = %origin.key, "no event can be written, tried again: {error}");
+                    all = false;
                 }
+                _ => self.said.said(origin, problem),
             }
         }
+        all
     }
 
     async fn status(&self, write: &StatusWrite) -> Result<(), Error> {
@@ -135,6 +133,27 @@ impl Writer {
             "" => Api::all_with(self.client.clone(), &resource),
             namespace => Api::namespaced_with(self.client.clone(), namespace, &resource),
         }
+    }
+}
+
+/// What has been said of objects that have no conditions, and is still so.
+#[derive(Debug, Default)]
+struct Said(BTreeSet<(Origin, String)>);
+
+impl Said {
+    /// What of `problems` is still to be said. What is none of them any more is forgotten: when it comes back it is said again.
+    fn unsaid(&mut self, problems: &[(Origin, Vec<String>)]) -> Vec<(Origin, String)> {
+        let each = |(origin, problems): &(Origin, Vec<String>)| {
+            problems.iter().map(|problem| (origin.clone(), problem.clone())).collect::<Vec<_>>()
+        };
+        let present: BTreeSet<_> = problems.iter().flat_map(each).collect();
+        self.0.retain(|one| present.contains(one));
+        present.difference(&self.0).cloned().collect()
+    }
+
+    /// `problem` has been said of `origin`.
+    fn said(&mut self, origin: Origin, problem: String) {
+        self.0.insert((origin, problem));
     }
 }
 
@@ -180,5 +199,8 @@ fn owner() -> PatchParams {
 /// The time until what could not be written is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// What an event can hold.
+/// What an event can hold, in bytes.
 const MOST_OF_A_NOTE: usize = 1000;
+
+#[cfg(test)]
+mod tests;

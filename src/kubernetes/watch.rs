@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch_kind};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::named::{Named, held_back, named};
+use super::release::revision::only_of_held_fields;
 use super::world::{Key, Objects, World};
 
 /// How often the API server was reached again after it could not be.
@@ -211,23 +212,23 @@ impl Starter {
         let tls = watcher::Config::default().fields("type=kubernetes.io/tls");
         self.secrets(tls);
         BTreeSet::from([
-            self.kind("GatewayClass", |world| &mut world.gateway_classes, nothing),
-            self.kind("Gateway", |world| &mut world.gateways, nothing),
-            self.kind("ListenerSet", |world| &mut world.listener_sets, nothing),
-            self.kind("HTTPRoute", |world| &mut world.http_routes, nothing),
-            self.kind("GRPCRoute", |world| &mut world.grpc_routes, nothing),
-            self.kind("ReferenceGrant", |world| &mut world.reference_grants, nothing),
-            self.kind("BackendTLSPolicy", |world| &mut world.backend_tls_policies, nothing),
-            self.kind("IngressClass", |world| &mut world.ingress_classes, nothing),
-            self.kind("Ingress", |world| &mut world.ingresses, nothing),
-            self.kind("Service", |world| &mut world.services, nothing),
-            self.kind("EndpointSlice", |world| &mut world.endpoint_slices, nothing),
-            self.kind("Namespace", |world| &mut world.namespaces, |namespace| namespace.spec = None),
+            self.kind("GatewayClass", |world| &mut world.gateway_classes, without_managers),
+            self.kind("Gateway", |world| &mut world.gateways, without_managers),
+            self.kind("ListenerSet", |world| &mut world.listener_sets, without_managers),
+            self.kind("HTTPRoute", |world| &mut world.http_routes, without_managers),
+            self.kind("GRPCRoute", |world| &mut world.grpc_routes, without_managers),
+            self.kind("ReferenceGrant", |world| &mut world.reference_grants, without_managers),
+            self.kind("BackendTLSPolicy", |world| &mut world.backend_tls_policies, without_managers),
+            self.kind("IngressClass", |world| &mut world.ingress_classes, without_managers),
+            self.kind("Ingress", |world| &mut world.ingresses, without_managers),
+            self.kind("Service", |world| &mut world.services, without_managers),
+            self.kind("EndpointSlice", |world| &mut world.endpoint_slices, without_managers),
+            self.kind("Namespace", |world| &mut world.namespaces, without_specification),
             self.kind("Pod", |world| &mut world.pods, without_containers),
-            self.kind("ReplicaSet", |world| &mut world.replica_sets, nothing),
-            self.kind("Deployment", |world| &mut world.deployments, nothing),
-            self.kind("CanaryRelease", |world| &mut world.canary_releases, nothing),
-            self.kind("CanaryReleaseCommand", |world| &mut world.commands, nothing),
+            self.kind("ReplicaSet", |world| &mut world.replica_sets, without_managers),
+            self.kind("Deployment", |world| &mut world.deployments, only_of_held_fields),
+            self.kind("CanaryRelease", |world| &mut world.canary_releases, without_managers),
+            self.kind("CanaryReleaseCommand", |world| &mut world.commands, without_managers),
             "Secret",
         ])
     }
@@ -256,7 +257,7 @@ impl Starter {
             }
             Named::Secret(key) => {
                 let api = Api::namespaced(client, &key.namespace);
-                self.watch(of, api, only(key), |world| &mut world.testers, nothing)
+                self.watch(of, api, only(key), |world| &mut world.testers, without_managers)
             }
         })
     }
@@ -397,10 +398,7 @@ impl<K: Watchable> Watch<K> {
 
     async fn tell(&self, event: Event<K>, listed: &mut Vec<K>) {
         let (objects, trim) = (self.objects, self.trim);
-        let event = event.modify(|object| {
-            object.managed_fields_mut().clear();
-            trim(object);
-        });
+        let event = event.modify(trim);
         match event {
             Event::Init => listed.clear(),
             Event::InitApply(object) => listed.push(object),
@@ -444,15 +442,24 @@ fn code(error: &watcher::Error) -> Option<u16> {
     }
 }
 
-fn nothing<K>(_: &mut K) {}
+fn without_managers<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+fn without_specification(namespace: &mut Namespace) {
+    without_managers(namespace);
+    namespace.spec = None;
+}
 
 fn only_tls(secret: &mut Secret) {
+    without_managers(secret);
     if let Some(data) = &mut secret.data {
         data.retain(|key, _| matches!(key.as_str(), "tls.crt" | "tls.key" | "ca.crt"));
     }
 }
 
 fn only_authorities(map: &mut ConfigMap) {
+    without_managers(map);
     map.binary_data = None;
     if let Some(data) = &mut map.data {
         data.retain(|key, _| key == "ca.crt");
@@ -460,6 +467,7 @@ fn only_authorities(map: &mut ConfigMap) {
 }
 
 fn without_containers(pod: &mut Pod) {
+    without_managers(pod);
     let node = pod.spec.take().and_then(|spec| spec.node_name);
     pod.spec = Some(k8s_openapi::api::core::v1::PodSpec { node_name: node, ..Default::default() });
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, Service};
@@ -51,7 +51,12 @@ impl fmt::Display for Key {
 #[derive(Debug)]
 pub struct Objects<K> {
     by_key: Arc<BTreeMap<Key, Arc<K>>>,
+    /// The same by who controls them. Made when it is asked for, shared with all copies, and dropped with the first change.
+    by_owner: Arc<OnceLock<ByOwner<K>>>,
 }
+
+/// Objects by the namespace and the uid of what controls them.
+type ByOwner<K> = BTreeMap<(String, String), Vec<Arc<K>>>;
 
 impl<K> Objects<K> {
     /// The one with this name.
@@ -86,15 +91,32 @@ impl<K> Objects<K> {
 }
 
 impl<K: ResourceExt> Objects<K> {
+    /// Those of `namespace` that the object with this `uid` controls, in the order of their names.
+    pub fn of_owner(&self, namespace: &str, uid: &str) -> &[Arc<K>] {
+        let owned = self.by_owner.get_or_init(|| self.index());
+        owned.get(&(namespace.to_owned(), uid.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    fn index(&self) -> ByOwner<K> {
+        let mut owned = ByOwner::new();
+        for (key, object) in self.iter() {
+            let owners = object.owner_references().iter().filter(|owner| owner.controller == Some(true));
+            for owner in owners {
+                owned.entry((key.namespace.clone(), owner.uid.clone())).or_default().push(object.clone());
+            }
+        }
+        owned
+    }
+
     /// A new object, or a new version of one.
     pub fn put(&mut self, object: K) {
-        Arc::make_mut(&mut self.by_key).insert(Key::of(&object), Arc::new(object));
+        self.edit().insert(Key::of(&object), Arc::new(object));
     }
 
     /// An object is gone.
     pub fn remove(&mut self, key: &Key) {
         if self.by_key.contains_key(key) {
-            Arc::make_mut(&mut self.by_key).remove(key);
+            self.edit().remove(key);
         }
     }
 
@@ -109,30 +131,36 @@ impl<K: ResourceExt> Objects<K> {
     /// These are all there are.
     pub fn replace(&mut self, objects: impl IntoIterator<Item = K>) {
         let objects = objects.into_iter().map(|object| (Key::of(&object), Arc::new(object)));
-        self.by_key = Arc::new(objects.collect());
+        *self = Self { by_key: Arc::new(objects.collect()), by_owner: Arc::default() };
     }
 }
 
 impl<K> Objects<K> {
     /// This one is as it is in `other`, where it may be missing.
     pub fn put_back(&mut self, key: &Key, other: &Self) {
-        let by_key = Arc::make_mut(&mut self.by_key);
+        let by_key = self.edit();
         match other.at(key) {
             Some(object) => drop(by_key.insert(key.clone(), object.clone())),
             None => drop(by_key.remove(key)),
         }
     }
+
+    /// To change something: copies keep what they have.
+    fn edit(&mut self) -> &mut BTreeMap<Key, Arc<K>> {
+        self.by_owner = Arc::default();
+        Arc::make_mut(&mut self.by_key)
+    }
 }
 
 impl<K> Clone for Objects<K> {
     fn clone(&self) -> Self {
-        Self { by_key: self.by_key.clone() }
+        Self { by_key: self.by_key.clone(), by_owner: self.by_owner.clone() }
     }
 }
 
 impl<K> Default for Objects<K> {
     fn default() -> Self {
-        Self { by_key: Arc::default() }
+        Self { by_key: Arc::default(), by_owner: Arc::default() }
     }
 }
 

@@ -179,6 +179,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         misfits,
         [
             a_release_that_loses_its_route_in_mid_canary_says_so_and_its_deployment_can_be_undone,
+            a_max_surge_that_somebody_writes_in_mid_canary_is_written_back_told_of_and_kept_for_the_end,
             a_release_that_nobody_carries_out_says_why,
             releases_of_services_that_are_taken_or_missing_say_so_and_so_does_one_without_stable_pods,
         ]

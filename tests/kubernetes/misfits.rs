@@ -1,4 +1,4 @@
-//! Releases that cannot be carried out, or not any more: they say why, and hold nothing for ever.
+//! Releases that cannot be carried out, or not any more, or only against somebody: they say why, and hold nothing for ever.
 
 use anyhow::{Context, ensure};
 
@@ -21,6 +21,31 @@ pub async fn a_release_that_loses_its_route_in_mid_canary_says_so_and_its_deploy
     shop.fields_are_held().await?;
     shop.ns.kubectl("rollout undo deployment/shop").await?;
     shop.fields_become(FOUND).await
+}
+
+pub async fn a_max_surge_that_somebody_writes_in_mid_canary_is_written_back_told_of_and_kept_for_the_end(
+    ns: Namespace,
+) -> Result {
+    let shop = Shop::held(ns).await?;
+    shop.deploy("").await?;
+    shop.wait("Progressing").await?;
+    // By hand, so that the share stays as it is.
+    shop.ns.kubectl("weir set-weight shop 50%").await?;
+    shop.fields_become("2147483646 2147483647 2").await?;
+    shop.becomes(READY, |reason| reason == "Ready").await?;
+    let surge = r#"{"spec":{"strategy":{"rollingUpdate":{"maxSurge":3}}}}"#;
+    let patch = ["patch", "deployment", "shop", "--field-manager=gitops", "-p", surge];
+    shop.ns.run("kubectl", &patch, "").await?;
+    shop.becomes(READY, |reason| reason == "MaxSurgePinned").await?;
+    shop.fields_become("2147483646 2147483647 2").await?;
+    let said = shop.ns.jsonpath("canaryrelease/shop", &READY.replace("reason", "message")).await?;
+    ensure!(said.starts_with("the manager gitops writes strategy.rollingUpdate.maxSurge"), "{said}");
+    shop.ns.tells(&["Warning MaxSurgePinned"]).await?;
+    shop.ns.kubectl("weir promote shop").await?;
+    shop.wait("Promoted").await?;
+    shop.fields_become("3 600 3").await?;
+    shop.becomes(READY, |reason| reason == "Ready").await?;
+    shop.nobody_was_turned_away()
 }
 
 pub async fn a_release_that_nobody_carries_out_says_why(ns: Namespace) -> Result {

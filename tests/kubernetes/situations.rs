@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::harness::{Namespace, Result, SHARED, connect, demo_app, eventually, get, get_with};
-use crate::weir::pods;
+use crate::weir::{admin_token, pods};
 
 pub async fn one_pod_of_each_and_five_percent_of_10_000_requests(ns: Namespace) -> Result {
     let address = ns.example("weights.yaml").await?;
@@ -184,6 +184,7 @@ pub async fn install(ns: &Namespace) -> Result {
         let own = ["--namespace", "weir-system", "--create-namespace", "--take-ownership", "--wait"];
         let crds = ["upgrade", "--install", "weir-crds", &deploy("helm/weir-crds")];
         ns.run("helm", &[&crds[..], &own].concat(), "").await?;
+        ns.sibling(SHARED)?.apply(&admin_token().to_string()).await?;
         let set = ["--set", "gatewayClass.create=false,args={--controller-name=weir.dev/situations}"];
         let weir = ["upgrade", "--install", "weir", &deploy("helm/weir")];
         ns.run("helm", &[&weir[..], &own, &set].concat(), "").await?;

@@ -49,12 +49,16 @@ pub async fn install_as(ns: &Namespace, replicas: u32, class: &Class, variables:
     let container = &mut deployment["spec"]["template"]["spec"]["containers"][0];
     container["env"].as_array_mut().context("it has variables")?.extend(variables.iter().cloned());
     // First, so that it holds from the beginning.
-    let token = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "weir-admin" }, "stringData": { "token": TOKEN },
-    });
-    items.insert(0, token);
+    items.insert(0, admin_token());
     ns.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()).await?;
     ns.kubectl("rollout status deployment/weir --timeout=60s").await.map(drop)
+}
+
+/// The Secret with the token by which trials ask a weir's control surface.
+pub fn admin_token() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "weir-admin" }, "stringData": { "token": TOKEN },
+    })
 }
 
 /// Takes away, in one command, all that [`install`] applied.
@@ -141,12 +145,17 @@ pub async fn port(ns: &Namespace) -> Result<u16> {
 
 /// Waits until the status and every replica of weir say the same of a release: where its rollout is, and at which share.
 pub async fn all_agree(ns: &Namespace, release: &str) -> Result {
+    all_agree_in(ns, ns, release).await
+}
+
+/// The same of the weir in the namespace `weir`.
+pub async fn all_agree_in(weir: &Namespace, ns: &Namespace, release: &str) -> Result {
     eventually("the status and all replicas agree", async || {
         let status = ns.read("weir.dev/v1alpha1", &format!("canaryreleases/{release}")).await?["status"].take();
         let last = status["decisions"].as_array().and_then(|all| all.last()).context("it was decided")?;
         let (phase, weight) = (&last["state"]["phase"], &status["weight"]);
         ensure!(*weight == last["state"]["weight"], "{weight} is not what was decided: {last}");
-        let pods = pods(ns).await?;
+        let pods = pods(weir).await?;
         ensure!(!pods.is_empty(), "there is no replica");
         for pod in pods {
             let told = pod.ask_with(&format!("/releases/{}/{release}", ns.name), TOKEN).await?;

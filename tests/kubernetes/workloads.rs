@@ -11,8 +11,9 @@ use anyhow::ensure;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 
-use crate::harness::{Namespace, Reply, Result, eventually, get_with, get_within};
+use crate::harness::{Namespace, Reply, Result, SHARED, eventually, get_with, get_within};
 use crate::situations::every_replica_gives_v2;
+use crate::weir::all_agree_in;
 
 pub async fn an_undo_after_a_promotion_gives_the_known_revision_everything_at_once(ns: Namespace) -> Result {
     let app = App::open(ns, "deployment.yaml", steady).await?;
@@ -239,6 +240,8 @@ pub async fn a_master_and_its_workers_move_promote_and_abort_together(ns: Namesp
     start("v3").await?;
     ns.kubectl("weir abort worker").await?;
     both("{.status.phase}", "Aborted").await?;
+    // The other replica hears of it a moment later.
+    all_agree_in(&ns.sibling(SHARED)?, &ns, "master").await?;
     let before = visitors.seen("v3");
     let then = visitors.seen("v2");
     eventually("only v2 answers", async || Ok(visitors.seen("v2") > then + 50)).await?;

@@ -22,7 +22,7 @@ use super::book::{self, Book};
 use super::command::CommandStatus;
 use super::crd::CanaryRelease;
 use super::hold::{self, is_conflict, is_held};
-use super::report::Known;
+use super::report::{Known, no_route};
 use super::revision::{Fields, Plan, Workload, plan};
 use super::status::CanaryReleaseStatus;
 use super::{claim, decided, is_present, last_decision, leader, name_of, owned, rival};
@@ -372,8 +372,7 @@ fn barred(world: &World, key: &Key, release: &CanaryRelease, mine: bool) -> Opti
         let message = format!("there is no Service {missing} in the namespace {namespace}");
         return Some(Refused::new("ServiceNotFound", message));
     }
-    let nowhere = "no route or Ingress of a weir sends to its Service and leaves it to the release who gets what";
-    (!mine).then(|| Refused::new("NoRoute", nowhere))
+    (!mine).then(no_route)
 }
 
 /// The end of an open rollout whose canary is gone: undone by whoever deploys it, or not started in time.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 pub use attach::attach;
 pub use book::Book;
@@ -109,17 +110,10 @@ fn mirrored(world: &World, key: &Key) -> Ratio {
 
 /// The ReplicaSets of `deployment`, and their pods.
 fn owned(world: &World, namespace: &str, deployment: &Deployment) -> (Vec<Arc<ReplicaSet>>, Vec<Arc<Pod>>) {
-    let sets = world.replica_sets.of_namespace(namespace).map(|(_, set)| set);
-    let sets: Vec<_> = sets.filter(|set| is_owned(*set, deployment)).cloned().collect();
-    let pods = world.pods.of_namespace(namespace).map(|(_, pod)| pod);
-    let pods = pods.filter(|pod| sets.iter().any(|set| is_owned(*pod, set.as_ref()))).cloned().collect();
-    (sets, pods)
-}
-
-fn is_owned<K: kube::Resource, O: kube::Resource>(object: &Arc<K>, owner: &O) -> bool {
-    let owners = object.meta().owner_references.iter().flatten();
-    let uid = owner.meta().uid.as_ref();
-    owners.into_iter().any(|reference| reference.controller == Some(true) && Some(&reference.uid) == uid)
+    let uid = |meta: &ObjectMeta| meta.uid.clone().unwrap_or_default();
+    let sets = world.replica_sets.of_owner(namespace, &uid(&deployment.metadata));
+    let pods = sets.iter().flat_map(|set| world.pods.of_owner(namespace, &uid(&set.metadata)));
+    (sets.to_vec(), pods.cloned().collect())
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff;
 
 use super::crd::CanaryRelease;
-use super::revision::{Lint, Plan, Trouble};
-use super::status::{CanaryReleaseStatus, Seen};
+use super::revision::{Lint, MAX_SURGE_PINNED, Plan, Trouble};
+use super::status::{CanaryReleaseStatus, Revisions, Seen};
 use crate::engine::{JournalEntry, ReleaseStatus, SideStatus};
 use crate::kubernetes::gateway::conditions::Refused;
 use crate::rollout::{Phase, Reason};
@@ -90,7 +90,7 @@ impl Known<'_> {
             (Some(live), _) => format!("{}{trouble}", live.message),
             (None, Some(last)) if self.last.is_some() || !self.in_question() => format!("{}{trouble}", last.message),
             _ if self.in_question() => format!("a new revision waits for its first traffic{trouble}"),
-            _ => self.barring().map_or("no canary", |lint| lint.message()).to_owned(),
+            _ => self.lint(Lint::bars).map_or_else(|| "no canary".to_owned(), Lint::message),
         }
     }
 
@@ -102,10 +102,8 @@ impl Known<'_> {
         }
     }
 
-    /// What lets no canary begin.
-    fn barring(&self) -> Option<&Lint> {
-        let mut lints = self.plan.into_iter().flat_map(|plan| &plan.lints);
-        lints.find(|lint| matches!(lint, Lint::Recreate | Lint::Paused))
+    fn lint(&self, wanted: fn(&Lint) -> bool) -> Option<&Lint> {
+        self.plan?.lints.iter().find(|lint| wanted(lint))
     }
 
     fn trouble(&self) -> Option<&Trouble> {
@@ -132,10 +130,7 @@ impl Known<'_> {
         if let Some(refused) = self.refused {
             return (false, refused.reason, not_carried_out(refused));
         }
-        if self.release.spec.target_ref.is_some() {
-            let Some(plan) = self.plan else {
-                return (false, "DeploymentNotFound", "there is no such Deployment".to_owned());
-            };
+        if let Some(plan) = self.plan {
             if plan.revisions.is_none() {
                 return (false, "NoRevision", "the Deployment has no revision in service yet".to_owned());
             }
@@ -148,14 +143,33 @@ impl Known<'_> {
         {
             return (false, "StableNotReady", live.message.clone());
         }
-        if let Some(lint) = self.barring().or_else(|| self.plan?.lints.first()) {
-            return (self.barring().is_none(), lint.reason(), lint.message().to_owned());
+        if let Some(lint) = self.lint(Lint::bars) {
+            return (false, lint.reason(), lint.message());
         }
         if self.in_question() && self.live.is_none() {
-            let message = "no route of this weir sends to the Service and leaves it to the release who gets what";
-            return (false, "NoRoute", message.to_owned());
+            let nowhere = no_route();
+            return (false, nowhere.reason, nowhere.message);
+        }
+        if let Some(lint) = self.lint(|lint| !lint.is_advice()) {
+            return (true, lint.reason(), lint.message());
+        }
+        if let Some(message) = self.written_back() {
+            return (true, MAX_SURGE_PINNED, message.to_owned());
+        }
+        if let Some(lint) = self.lint(Lint::is_advice) {
+            return (true, lint.reason(), lint.message());
         }
         (true, "Ready", String::new())
+    }
+
+    /// What was said of a `maxSurge` that weir wrote back since: it holds as long as there is the same canary, because whoever
+    /// writes it will do so again.
+    fn written_back(&self) -> Option<&str> {
+        let canary = |revisions: &Revisions| revisions.canary.clone().zip(revisions.since);
+        let now = canary(self.plan?.revisions.as_ref()?)?;
+        let before = self.release.status.as_ref()?;
+        let said = before.conditions.iter().find(|one| one.type_ == "Ready" && one.reason == MAX_SURGE_PINNED)?;
+        (canary(before.revisions.as_ref()?)? == now).then_some(&said.message)
     }
 
     fn condition(&self, before: &[Condition], kind: &str, is: bool, reason: &str, message: &str) -> Condition {
@@ -177,6 +191,12 @@ fn not_carried_out(refused: &Refused) -> String {
     format!("the release is not carried out: {}", refused.message)
 }
 
+/// Why nothing leads to a release, whether it never did or does no more.
+pub(super) fn no_route() -> Refused {
+    let nowhere = "no route or Ingress of a weir sends to its Service and leaves it to the release who gets what";
+    Refused::new("NoRoute", nowhere)
+}
+
 /// What people read before the first user; for programs it is progressing.
 const MIRRORING: &str = "Mirroring";
 
@@ -195,3 +215,6 @@ fn seen(side: &SideStatus) -> Seen {
     let SideStatus { requests, errors, copies, failed_copies, .. } = *side;
     Seen { version, requests, errors, copies, failed_copies, ready }
 }
+
+#[cfg(test)]
+mod tests;

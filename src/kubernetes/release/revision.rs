@@ -6,13 +6,17 @@
 //! nothing but the three [`HeldFields`] and the canary's surplus of pods, and only while a revision is in question.
 
 mod canary;
+mod lint;
+mod managers;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, ReplicaSet};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::sync::Arc;
 
 pub use canary::Trouble;
+pub use lint::{Lint, MAX_SURGE_PINNED};
+pub use managers::{Field, Pin, only_of_held_fields};
 
 use super::status::{HeldFields, Revisions};
 use crate::rollout::Phase;
@@ -77,54 +81,6 @@ pub enum Sharing {
     ByWeight,
 }
 
-/// What people should know about a Deployment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lint {
-    /// `strategy: Recreate` replaces all pods at once: there is no canary.
-    Recreate,
-    /// While it is paused no template takes effect.
-    Paused,
-    /// `maxUnavailable` is not 0: old pods go before new ones are proven.
-    MaxUnavailable,
-    /// A pod is available as soon as it is ready: a rollout may be some pods ahead before it is held.
-    NoMinReadySeconds,
-    /// Another manager writes the fields that weir holds.
-    Pinned,
-}
-
-impl Lint {
-    /// The reason of the event and of the condition.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::Recreate => "RecreateStrategy",
-            Self::Paused => "DeploymentPaused",
-            Self::MaxUnavailable => "MaxUnavailable",
-            Self::NoMinReadySeconds => "NoMinReadySeconds",
-            Self::Pinned => "FieldsPinned",
-        }
-    }
-
-    /// What it is and what to do, in one sentence.
-    pub const fn message(&self) -> &'static str {
-        match self {
-            Self::Recreate => {
-                "the strategy Recreate stops all old pods before a new one starts, so there is no canary: use RollingUpdate"
-            }
-            Self::Paused => "the Deployment is paused: no new revision starts until `kubectl rollout resume`",
-            Self::MaxUnavailable => {
-                "maxUnavailable is not 0, so the rolling update takes old pods away while the canary is judged: set it to 0"
-            }
-            Self::NoMinReadySeconds => {
-                "minReadySeconds is 0, so a new pod may replace an old one before the rollout is held: set it to 5 or more"
-            }
-            Self::Pinned => {
-                "another manager writes minReadySeconds, progressDeadlineSeconds or maxSurge, so the rolling update goes on \
-                 by itself: leave these three fields out of what is applied again and again"
-            }
-        }
-    }
-}
-
 /// Plans for `work`, of which `known` is remembered and `decided` was decided, at `now`.
 pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now: Timestamp) -> Plan {
     let current = work.current();
@@ -135,7 +91,7 @@ pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now
         sharing: Sharing::Alike,
         undone: false,
         trouble: None,
-        lints: lints(work.deployment),
+        lints: lint::of(work.deployment),
     };
     let Some(known) = known.filter(|known| known.is_of(work.deployment)) else {
         let deployment = work.deployment.metadata.uid.clone();
@@ -213,9 +169,10 @@ impl Plan {
     fn hold(&mut self, work: Workload<'_>, known: &Revisions, next: Revisions, share: Ratio) {
         let found = Some(known.wished(work.deployment).unwrap_or_else(|| fields(work.deployment)));
         let mut surge = next.surge;
-        if next.is_overwritten(work.deployment) {
-            self.lints.push(Lint::Pinned);
-        } else {
+        let pin = Pin::of(&next.overwritten(work.deployment), work.deployment);
+        let is_held = pin.as_ref().is_none_or(Pin::is_of_surge_alone);
+        self.lints.extend(pin.map(Lint::Pinned));
+        if is_held {
             let pods = canary_pods(work.replicas(), share);
             surge = Some(pods);
             self.fields = Fields::Hold(held(pods));
@@ -237,7 +194,11 @@ impl Revisions {
         let (found, now) = (self.found.clone()?, fields(deployment));
         let ready_is_ours = now.min_ready_seconds == Some(FOREVER);
         let deadline_is_ours = now.progress_deadline_seconds == Some(NO_DEADLINE);
-        let surge_is_ours = ready_is_ours || now.max_surge == self.surge.map(IntOrString::Int);
+        let surge_is_ours = if ready_is_ours {
+            !self.overwritten(deployment).contains(&Field::MaxSurge)
+        } else {
+            now.max_surge == self.surge.map(IntOrString::Int)
+        };
         Some(HeldFields {
             min_ready_seconds: if ready_is_ours { found.min_ready_seconds } else { now.min_ready_seconds },
             progress_deadline_seconds: if deadline_is_ours {
@@ -249,11 +210,18 @@ impl Revisions {
         })
     }
 
-    /// Whether somebody else wrote the fields after weir did.
-    fn is_overwritten(&self, deployment: &Deployment) -> bool {
+    /// The fields that somebody else wrote after weir did.
+    fn overwritten(&self, deployment: &Deployment) -> Vec<Field> {
+        let (ours, now) = (held(self.surge.unwrap_or_default()), fields(deployment));
+        let differs = |field: &Field| match field {
+            Field::MinReadySeconds => now.min_ready_seconds != ours.min_ready_seconds,
+            Field::ProgressDeadlineSeconds => now.progress_deadline_seconds != ours.progress_deadline_seconds,
+            Field::MaxSurge => self.surge.is_some() && now.max_surge != ours.max_surge,
+        };
         let later = self.held.is_some_and(|ours| deployment.metadata.generation > Some(ours));
-        let now = fields(deployment);
-        later && (now.min_ready_seconds, now.progress_deadline_seconds) != (Some(FOREVER), Some(NO_DEADLINE))
+        // What weir itself has yet to bring up to date, while something else of the Deployment changed, is still its own.
+        let others = |field: &Field| later && differs(field) && !field.is_weirs(deployment);
+        Field::ALL.into_iter().filter(others).collect()
     }
 }
 
@@ -336,29 +304,6 @@ pub fn fields(deployment: &Deployment) -> HeldFields {
         min_ready_seconds: spec.and_then(|spec| spec.min_ready_seconds),
         progress_deadline_seconds: spec.and_then(|spec| spec.progress_deadline_seconds),
         max_surge: rolling.and_then(|rolling| rolling.max_surge.clone()),
-    }
-}
-
-fn lints(deployment: &Deployment) -> Vec<Lint> {
-    let Some(spec) = &deployment.spec else { return Vec::new() };
-    let recreate = strategy(deployment) == Some("Recreate");
-    let found = [
-        (recreate, Lint::Recreate),
-        (spec.paused == Some(true), Lint::Paused),
-        (!recreate && loses_pods(spec), Lint::MaxUnavailable),
-        (!recreate && spec.min_ready_seconds.unwrap_or(0) == 0, Lint::NoMinReadySeconds),
-    ];
-    found.into_iter().filter(|(is, _)| *is).map(|(_, lint)| lint).collect()
-}
-
-/// Whether a rolling update may take old pods away at once. A percentage counts rounded down, as Kubernetes does it.
-fn loses_pods(spec: &DeploymentSpec) -> bool {
-    let rolling = spec.strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
-    let replicas = spec.replicas.unwrap_or(1);
-    match rolling.and_then(|rolling| rolling.max_unavailable.as_ref()) {
-        Some(IntOrString::Int(pods)) => *pods > 0,
-        Some(IntOrString::String(share)) => share.trim_end_matches('%').parse().is_ok_and(|n: i32| n * replicas >= 100),
-        None => 25 * replicas >= 100,
     }
 }
 

@@ -256,7 +256,7 @@ impl Fed {
             of: Watched::Kind("Service"),
             begin: Box::new(begin),
             objects: |world| &mut world.services,
-            trim: nothing,
+            trim: without_managers,
             contact: told,
             sender,
             failing: false,

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use super::super::status::{HeldFields, Revisions};
-use super::{Decided, Fields, Lint, Plan, Sharing, Trouble, Workload, plan, release};
+use super::{Decided, Fields, Lint, Plan, Sharing, Trouble, Workload, only_of_held_fields, plan, release};
 use crate::rollout::Phase;
 use crate::types::{Ratio, Timestamp};
 
@@ -64,6 +64,17 @@ impl Cluster {
         let rolling = spec.strategy.as_mut().unwrap().rolling_update.as_mut().unwrap();
         rolling.max_surge.clone_from(&fields.max_surge);
         self.deployment.metadata.generation = self.deployment.metadata.generation.map(|before| before + 1);
+        self
+    }
+
+    /// Who has which fields, as the API server tells it: managers and the hour of their last write, the earliest first.
+    fn managed(mut self, managers: &[(&str, Value)]) -> Self {
+        let entries = managers.iter().enumerate().map(|(hour, (manager, fields))| {
+            let time = format!("2026-01-01T{hour:02}:00:00Z");
+            json!({ "manager": manager, "operation": "Update", "time": time, "fieldsType": "FieldsV1", "fieldsV1": fields })
+        });
+        self.deployment.metadata.managed_fields = Some(read(entries.collect()));
+        only_of_held_fields(&mut self.deployment);
         self
     }
 
@@ -320,9 +331,63 @@ fn a_deployment_that_was_made_again_has_revisions_of_its_own() {
 fn another_manager_of_the_held_fields_is_told_of_and_not_fought() {
     let known = Revisions { held: Some(3), ..in_question() };
     let plan = mid_canary().write(&held(1)).write(&found()).plan(Some(&known), decided(Phase::Progressing, 5));
-    assert_eq!((plan.fields, plan.lints), (Fields::Leave, vec![Lint::Pinned]));
+    let told: Vec<_> = plan.lints.iter().map(|lint| (lint.reason(), lint.message())).collect();
+    let said = "another manager writes minReadySeconds and progressDeadlineSeconds, by which weir holds the rolling update, so it \
+                goes on by itself: leave minReadySeconds and progressDeadlineSeconds out of the manifest, or let the GitOps tool \
+                ignore the difference";
+    assert_eq!((plan.fields, told), (Fields::Leave, vec![("FieldsPinned", said.to_owned())]));
     let scaled = mid_canary().write(&held(1)).write(&held(1)).plan(Some(&known), decided(Phase::Progressing, 5));
     assert_eq!(scaled.fields, Fields::Hold(held(1)), "a Deployment that only changed elsewhere is still held");
+}
+
+/// At three pods by weir's hand; then somebody, a manager of its own or weir, has written `surge`.
+fn pinned(surge: IntOrString, managers: &[(&str, Value)]) -> (Cluster, Revisions) {
+    let cluster = mid_canary().write(&held(3));
+    let known = Revisions { surge: Some(3), held: cluster.deployment.metadata.generation, ..in_question() };
+    (cluster.write(&HeldFields { max_surge: Some(surge), ..held(3) }).managed(managers), known)
+}
+
+/// What a manager of `maxSurge` has, beside something else.
+fn surge_of() -> Value {
+    json!({ "f:spec": { "f:replicas": {}, "f:strategy": { "f:rollingUpdate": { ".": {}, "f:maxSurge": {} } } } })
+}
+
+#[test]
+fn a_max_surge_that_another_manager_writes_again_and_again_is_written_back_and_told_of() {
+    let weirs = json!({ "f:spec": { "f:minReadySeconds": {}, "f:progressDeadlineSeconds": {} } });
+    let other = json!({ "f:spec": { "f:replicas": {} }, "f:status": {} });
+    let managers = [
+        ("kubectl", surge_of()),
+        ("argocd-controller", surge_of()),
+        ("weir", weirs),
+        ("kube-controller-manager", other),
+    ];
+    let (cluster, known) = pinned(IntOrString::String("50%".to_owned()), &managers);
+    assert_eq!(cluster.deployment.metadata.managed_fields.as_ref().map(Vec::len), Some(3), "only who has held fields");
+    let plan = cluster.plan(Some(&known), decided(Phase::Progressing, 40));
+    assert_eq!(plan.fields, Fields::Hold(held(4)), "the rolling update is held without it");
+    let told: Vec<_> = plan.lints.iter().map(|lint| (lint.reason(), lint.message())).collect();
+    let said = "the manager argocd-controller writes strategy.rollingUpdate.maxSurge, by which the canary has as many pods as its \
+                share needs, so weir writes it back each time: leave strategy.rollingUpdate.maxSurge out of the manifest, or let \
+                the GitOps tool ignore the difference";
+    assert_eq!(told, [("MaxSurgePinned", said.to_owned())]);
+    let wished = HeldFields { max_surge: Some(IntOrString::String("50%".to_owned())), ..found() };
+    assert_eq!(plan.revisions.unwrap().found, Some(wished), "what is wanted by hand is what is restored in the end");
+}
+
+#[test]
+fn a_max_surge_that_weir_has_yet_to_bring_up_to_date_is_nobody_elses() {
+    let (cluster, known) =
+        pinned(IntOrString::Int(2), &[("weir", surge_of()), ("autoscaler", json!({ "f:spec": {} }))]);
+    let plan = cluster.plan(Some(&known), decided(Phase::Progressing, 30));
+    assert_eq!((plan.fields, plan.lints), (Fields::Hold(held(3)), vec![]));
+    assert_eq!(plan.revisions.unwrap().found, Some(found()));
+    let (cluster, known) = pinned(IntOrString::Int(3), &[("kubectl", surge_of())]);
+    assert_eq!(
+        cluster.plan(Some(&known), decided(Phase::Progressing, 30)).lints,
+        [],
+        "who wants the same is no quarrel"
+    );
 }
 
 #[test]
