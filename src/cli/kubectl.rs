@@ -182,7 +182,10 @@ async fn status(cluster: &Cluster, args: &StatusArgs) -> anyhow::Result<ExitCode
 }
 
 async fn history(cluster: &Cluster, args: &HistoryArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let releases = some(cluster, args.release.as_deref()).await?;
+    let mut releases = some(cluster, args.release.as_deref()).await?;
+    if let ([release], Some(_)) = (releases.as_mut_slice(), &args.release) {
+        *release = with_decisions(cluster, release.clone()).await?;
+    }
     let decisions = releases.into_iter().flat_map(|release| release.status.unwrap_or_default().decisions);
     let mut decisions: Vec<_> = decisions.collect();
     decisions.sort_by_key(|entry| entry.time);
@@ -195,7 +198,7 @@ async fn history(cluster: &Cluster, args: &HistoryArgs, global: &Global) -> anyh
 }
 
 async fn explain(cluster: &Cluster, args: &One, global: &Global) -> anyhow::Result<ExitCode> {
-    let release = one(cluster, args.release.as_deref()).await?;
+    let release = with_decisions(cluster, one(cluster, args.release.as_deref()).await?).await?;
     let status = release.status.clone().unwrap_or_default();
     let style = global.style();
     match status.last() {
@@ -227,6 +230,21 @@ async fn one(cluster: &Cluster, named: Option<&str>) -> anyhow::Result<CanaryRel
     }
     let chosen = choose(named, &names)?;
     all.into_iter().find(|release| release.name_any() == chosen).context("it is gone")
+}
+
+/// The release, or the one of its group that has the decisions about all of them, which is said.
+async fn with_decisions(cluster: &Cluster, release: CanaryRelease) -> anyhow::Result<CanaryRelease> {
+    let Some(group) = release.spec.group.clone() else { return Ok(release) };
+    let all = cluster.releases().await?.into_iter().filter(|other| other.spec.group.as_ref() == Some(&group));
+    let first = all.min_by_key(ResourceExt::name_any).unwrap_or_else(|| release.clone());
+    if first.name_any() != release.name_any() {
+        eprintln!(
+            "{} moves with the group {group}: what is decided stands with {}",
+            release.name_any(),
+            first.name_any()
+        );
+    }
+    Ok(first)
 }
 
 async fn some(cluster: &Cluster, named: Option<&str>) -> anyhow::Result<Vec<CanaryRelease>> {

@@ -200,7 +200,7 @@ fn owner() -> PatchParams {
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// What an event can hold, in bytes.
-const MOST_OF_A_NOTE: usize = 1000;
+pub(super) const MOST_OF_A_NOTE: usize = 1000;
 
 #[cfg(test)]
 mod tests;

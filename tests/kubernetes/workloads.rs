@@ -232,6 +232,15 @@ pub async fn a_master_and_its_workers_move_promote_and_abort_together(ns: Namesp
     // By either name.
     ns.kubectl("weir set-weight worker 40%").await?;
     both("{.status.weight}", "40%").await?;
+    for one in jobs {
+        let own = "{.status.revisions.stable} {.status.revisions.canary}";
+        let own = ns.jsonpath(&format!("canaryrelease/{one}"), own).await?;
+        let shown = "{.status.stable.version} {.status.canary.version}";
+        let shown = ns.jsonpath(&format!("canaryrelease/{one}"), shown).await?;
+        ensure!(shown == own, "{one} shows its own revisions");
+        let history = ns.kubectl(&format!("weir history {one}")).await?;
+        ensure!(history.contains("set from") && history.contains("to 40%"), "{one}: {history}");
+    }
     ns.kubectl("weir promote master").await?;
     both("{.status.phase}", "Promoted").await?;
     for one in jobs {
@@ -240,6 +249,18 @@ pub async fn a_master_and_its_workers_move_promote_and_abort_together(ns: Namesp
     start("v3").await?;
     ns.kubectl("weir abort worker").await?;
     both("{.status.phase}", "Aborted").await?;
+    let path = r#"jsonpath={range .items[*]}{.involvedObject.name} {.reason}{"\n"}{end}"#;
+    let arguments = ["get", "events", "--field-selector", "involvedObject.kind=CanaryRelease", "-o", path];
+    eventually("events tell it of both", async || {
+        let told = ns.run("kubectl", &arguments, "").await?;
+        let all = jobs
+            .iter()
+            .flat_map(|one| ["Started", "PromoteCommand", "AbortCommand"].map(|what| format!("{one} {what}")));
+        let missing: Vec<_> = all.filter(|wanted| !told.lines().any(|line| line == wanted)).collect();
+        ensure!(missing.is_empty(), "{missing:?} of\n{told}");
+        Ok(true)
+    })
+    .await?;
     // The other replica hears of it a moment later.
     all_agree_in(&ns.sibling(SHARED)?, &ns, "master").await?;
     let before = visitors.seen("v3");

@@ -22,7 +22,7 @@ use super::book::{self, Book};
 use super::command::CommandStatus;
 use super::crd::CanaryRelease;
 use super::hold::{self, is_conflict, is_held};
-use super::report::{Known, no_route};
+use super::report::{Known, no_route, put_own_pods};
 use super::revision::{Fields, Plan, Workload, plan};
 use super::status::CanaryReleaseStatus;
 use super::{claim, decided, is_present, last_decision, leader, name_of, owned, rival};
@@ -298,10 +298,18 @@ impl Controller {
         let live = self.live(world, key);
         let latest = if leader(world, key) == *key { decisions.last() } else { last_decision(world, key) };
         let last = latest.filter(|latest| is_present(world, key, latest)).cloned();
-        let status = Known { controller, release, plan, refused, decisions, last, live: live.as_ref(), now }.status();
+        let group = last.clone().filter(|last| last.release != name);
+        let mut status =
+            Known { controller, release, plan, refused, decisions, last, live: live.as_ref(), now }.status();
+        if let Some(plan) = plan.filter(|_| leader(world, key) != *key) {
+            put_own_pods(&mut status, plan);
+        }
         if self.is_news(key, release.status.as_ref(), &status) {
             let written = self.write(key, release, status).await?;
             self.announce(release, &written).await;
+            if let Some(decided) = group {
+                self.announce_with_group(release, &written, &decided).await;
+            }
             world.canary_releases.put(written.clone());
             self.written.insert(key.clone(), written);
             self.evidence.insert(key.clone(), Instant::now());

@@ -203,6 +203,19 @@ const MIRRORING: &str = "Mirroring";
 /// What people read while stable keeps a share after the canary has won; for programs it is still progressing.
 const HOLDING_BACK: &str = "HoldingBack";
 
+/// A member of a group has the group's evidence, and pods of its own.
+pub(super) fn put_own_pods(status: &mut CanaryReleaseStatus, plan: &Plan) {
+    let Some((revisions, canary)) = plan.revisions.as_ref().and_then(|all| Some((all, all.canary.as_ref()?))) else {
+        return;
+    };
+    let sides = [(&mut status.stable, &revisions.stable, plan.ready.0), (&mut status.canary, canary, plan.ready.1)];
+    for (seen, version, ready) in sides {
+        if let Some(seen) = seen {
+            (seen.version, seen.ready) = (version.clone(), ready);
+        }
+    }
+}
+
 /// The reason as Kubernetes writes it: `step_passed` is `StepPassed`.
 pub(super) fn camel(reason: &Reason) -> String {
     let words = reason.label().split('_');

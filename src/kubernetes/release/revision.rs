@@ -57,6 +57,8 @@ pub struct Plan {
     pub undone: bool,
     /// What keeps the canary from serving.
     pub trouble: Option<Trouble>,
+    /// The ready pods of stable and of the canary, while there is one.
+    pub ready: (u32, u32),
     /// What people should know.
     pub lints: Vec<Lint>,
 }
@@ -91,6 +93,7 @@ pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now
         sharing: Sharing::Alike,
         undone: false,
         trouble: None,
+        ready: (0, 0),
         lints: lint::of(work.deployment),
     };
     let Some(known) = known.filter(|known| known.is_of(work.deployment)) else {
@@ -156,6 +159,7 @@ impl Plan {
         let held = known.held.filter(|_| goes_on);
         let since = known.since.filter(|_| goes_on).or(Some(now));
         self.trouble = canary::trouble(work.pods, hash);
+        self.ready = (canary::ready(work.pods, &known.stable), canary::ready(work.pods, hash));
         self.sharing = Sharing::ByWeight;
         self.hold(
             work,

@@ -11,6 +11,7 @@ use super::super::report::camel;
 use super::super::revision::{Fields, hash, release as released};
 use super::super::{fields, hold};
 use super::*;
+use crate::kubernetes::apply::MOST_OF_A_NOTE;
 
 impl Controller {
     /// Keeps the release until its Deployment is as it was found: to be called before anything of that is held.
@@ -108,11 +109,26 @@ impl Controller {
         }
     }
 
+    /// An event for a member of a group, whose decisions stand where the group's are, when it has moved by one.
+    pub(super) async fn announce_with_group(
+        &self,
+        before: &CanaryRelease,
+        after: &CanaryRelease,
+        decided: &JournalEntry,
+    ) {
+        let place =
+            |release: &CanaryRelease| release.status.as_ref().map(|status| (status.phase.clone(), status.weight));
+        if place(before) != place(after) {
+            let bad = decided.state.phase == Phase::Aborted;
+            self.event(after, bad, &camel(&decided.reason), &decided.message).await;
+        }
+    }
+
     async fn event(&self, release: &CanaryRelease, bad: bool, reason: &str, note: &str) {
         let event = Event {
             type_: if bad { EventType::Warning } else { EventType::Normal },
             reason: reason.to_owned(),
-            note: Some(note.chars().take(MOST_OF_A_NOTE).collect()),
+            note: Some(note[..note.floor_char_boundary(MOST_OF_A_NOTE)].to_owned()),
             action: "Release".to_owned(),
             secondary: None,
         };
@@ -189,6 +205,3 @@ impl Controller {
         Ok(())
     }
 }
-
-/// What an event can hold.
-const MOST_OF_A_NOTE: usize = 1000;

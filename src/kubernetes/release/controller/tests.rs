@@ -32,6 +32,7 @@ fn planned(trouble: Option<Trouble>, undone: bool) -> Plan {
         fields: Fields::Leave,
         shrink: None,
         sharing: Sharing::ByWeight,
+        ready: (0, 0),
         undone,
         trouble,
         lints: Vec::new(),

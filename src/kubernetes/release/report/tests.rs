@@ -18,6 +18,7 @@ fn planned(lints: Vec<Lint>) -> Plan {
         fields: Fields::Leave,
         shrink: None,
         sharing: Sharing::ByWeight,
+        ready: (0, 0),
         undone: false,
         trouble: None,
         lints,

@@ -57,6 +57,12 @@ pub(super) fn trouble(pods: &[Arc<Pod>], revision: &str) -> Option<Trouble> {
     Some(ours.into_iter().map(|pod| of_pod(pod)).max().unwrap_or(Trouble::NoPod))
 }
 
+/// How many pods of the revision `revision` take requests.
+pub(super) fn ready(pods: &[Arc<Pod>], revision: &str) -> u32 {
+    let ready = pods.iter().filter(|pod| hash(pod) == Some(revision) && is_ready(pod)).count();
+    u32::try_from(ready).unwrap_or(u32::MAX)
+}
+
 /// Whether `pod` takes requests.
 pub(super) fn is_ready(pod: &Pod) -> bool {
     condition(pod, "Ready").is_some_and(|(status, _)| status == "True")
