@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::apply::Writer;
+use super::examined::Examined;
 use super::lease::Leadership;
 use super::plan::{self, Plan, Rejected};
 use super::release::Book;
@@ -29,6 +30,7 @@ use crate::snapshot::Current;
 pub struct Cluster {
     settings: Settings,
     watches: Watches,
+    examined: Examined,
     plans: watch::Sender<Option<Arc<Plan>>>,
     leads: watch::Sender<bool>,
     replica: Replica,
@@ -55,7 +57,7 @@ impl Cluster {
             let stop = stop.clone();
             tasks.spawn(async move { stop.run_until_cancelled(copying).await });
         }
-        Ok(Self { settings, watches, plans, leads, replica })
+        Ok(Self { settings, watches, examined: Examined::default(), plans, leads, replica })
     }
 
     /// The configuration to begin with: nothing is served until the cluster is known.
@@ -66,6 +68,7 @@ impl Cluster {
     /// Waits until the cluster has changed. Nothing is lost when this is cancelled.
     pub async fn changed(&mut self) {
         self.watches.changed().await;
+        self.examined.look(self.watches.told());
     }
 
     /// Whether the cluster has been seen as a whole.
@@ -75,7 +78,9 @@ impl Cluster {
 
     /// What to serve now, but for what is `rejected`.
     pub fn plan(&self, rejected: &Rejected) -> Plan {
-        plan::translate(self.watches.told(), &self.settings, rejected, Timestamp::now())
+        let mut all = self.examined.rejected();
+        all.extend(rejected.clone());
+        plan::translate(self.watches.told(), &self.settings, &all, Timestamp::now())
     }
 
     /// The plan is in force: says so to the cluster.

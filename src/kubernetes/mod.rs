@@ -20,6 +20,7 @@
 //! | [`services`] | the Services of Gateways, and the ports inside of weir's pods | yes |
 //! | [`plan`] | all of that together: one configuration, and everything to write | yes |
 //! | [`release`] | the kind `CanaryRelease`: into the configuration, and what is done about it in the cluster | |
+//! | [`examined`] | whether the rules of releases can be compiled, before there is a canary | yes |
 //! | [`lease`] | who leads | |
 //! | [`home`] | whether weir itself is being deleted | yes |
 //! | [`peers`] | what the replicas tell each other | |
@@ -35,6 +36,7 @@ pub mod access;
 pub mod apply;
 pub mod cluster;
 pub mod endpoints;
+pub mod examined;
 pub mod gateway;
 pub mod home;
 pub mod ingress;

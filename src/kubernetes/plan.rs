@@ -14,7 +14,7 @@ use super::services::Apply;
 use super::settings::Settings;
 use super::world::{Key, World};
 use crate::config::schema::{Admin, File, Route};
-use crate::config::{Files, Loaded, Problems};
+use crate::config::{Files, Loaded, Problem, Problems};
 use crate::types::Name;
 
 /// An object that a part of the configuration comes from.
@@ -91,6 +91,13 @@ pub fn translate(world: &World, settings: &Settings, rejected: &Rejected, now: T
     Plan { draft }
 }
 
+/// What a problem of the configuration is in the words of the object that it comes from; of a `release`, where in its spec.
+pub fn what_is_wrong(problem: &Problem, release: Option<&Key>) -> Refused {
+    let rest = release.and_then(|key| problem.path.strip_prefix(&format!("releases.{key}")));
+    let path = rest.map_or_else(|| problem.path.clone(), |rest| format!("spec{rest}"));
+    Refused::new("UnsupportedValue", format!("{path}: {}", problem.message))
+}
+
 /// A configuration that serves nothing but the control surface.
 pub fn base(settings: &Settings) -> File {
     let mut file = File {
@@ -134,9 +141,10 @@ impl Plan {
         let mut rejected = Rejected::new();
         let errors = problems.list.iter().filter(|problem| problem.severity == crate::config::Severity::Error);
         for problem in errors {
-            let refused = Refused::new("UnsupportedValue", format!("{}: {}", problem.path, problem.message));
             for origin in self.origins(&problem.path) {
-                rejected.entry(origin).or_insert_with(|| refused.clone());
+                let release = Some(&origin.key).filter(|key| origin == Origin::release(key));
+                let refused = what_is_wrong(problem, release);
+                rejected.entry(origin).or_insert(refused);
             }
         }
         rejected

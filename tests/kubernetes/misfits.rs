@@ -60,7 +60,11 @@ pub async fn a_release_that_nobody_carries_out_says_why(ns: Namespace) -> Result
     shop.ns.apply(&named("typo", "shpo")).await?;
     shop.ns.apply(&crate::harness::demo_app("lonely", "v1", 1)).await?;
     shop.ns.apply(&named("lonely", "lonely")).await?;
+    shop.ns
+        .apply(&named("falling", "lonely").replace("{weight: 20%}, {weight: 50%}", "{weight: 50%}, {weight: 20%}"))
+        .await?;
     for (release, reason, word) in [
+        ("falling", "UnsupportedValue", "spec.steps"),
         ("another", "DeploymentTaken", "the CanaryRelease shop has the same Deployment"),
         ("typo", "DeploymentNotFound", "there is no Deployment shpo"),
         ("lonely", "NoRoute", "no route or Ingress of a weir sends to its Service"),

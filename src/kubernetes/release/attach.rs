@@ -31,6 +31,20 @@ pub fn attach(world: &World, file: &mut File, is_bad: &dyn Fn(&Key) -> bool) -> 
     ours
 }
 
+/// A configuration of nothing but the rules of the release at `key`, to see whether they can be compiled before there is a
+/// canary; `None` when it is not its own that count, but those of its group.
+pub fn alone(world: &World, key: &Key) -> Option<File> {
+    let release = world.canary_releases.at(key).filter(|_| leader(world, key) == *key)?;
+    let (name, stable, canary) = (name_of(key)?, "stable".parse::<Name>().ok()?, "canary".parse::<Name>().ok()?);
+    let mut file = File::default();
+    let rules = Attaching { world, file: &mut file, key, release, judged: true }
+        .rules(release, between(stable.clone(), canary.clone()));
+    let nowhere = || Backend { endpoints: vec!["127.0.0.1:1".to_owned()], ..Backend::default() };
+    file.backends.extend([(stable, nowhere()), (canary, nowhere())]);
+    file.releases.insert(name, rules);
+    Some(file)
+}
+
 /// One release on its way into the configuration.
 struct Attaching<'a> {
     world: &'a World,

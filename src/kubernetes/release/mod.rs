@@ -21,7 +21,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-pub use attach::attach;
+pub use attach::{alone, attach};
 pub use book::Book;
 pub use command::{CanaryReleaseCommand, CanaryReleaseCommandSpec, Verb};
 pub use controller::Controller;
