@@ -174,7 +174,7 @@ fn settled(kind: &str, key: &Key, done: Result<(), Error>) -> bool {
 }
 
 /// Whether the namespace is being deleted: all that is in it goes by itself.
-fn is_ending(error: &Error) -> bool {
+pub(super) fn is_ending(error: &Error) -> bool {
     let Error::Api(status) = error else { return false };
     let mut causes = status.details.iter().flat_map(|details| &details.causes);
     causes.any(|cause| cause.reason == "NamespaceTerminating")

@@ -9,7 +9,7 @@ use super::gateway;
 use super::gateway::conditions::Refused;
 use super::gateway::status::StatusWrite;
 use super::ingress;
-use super::release::attach;
+use super::release::{attach, leader};
 use super::services::Apply;
 use super::settings::Settings;
 use super::world::{Key, World};
@@ -85,9 +85,11 @@ pub fn translate(world: &World, settings: &Settings, rejected: &Rejected, now: T
     let used: BTreeSet<Name> = draft.file.routes.iter().flat_map(names).collect();
     draft.file.backends.retain(|name, _| used.contains(name));
     let is_bad = |key: &Key| rejected.contains_key(&Origin::release(key));
-    draft.releases = attach(world, &mut draft.file, &is_bad);
-    let refused = rejected.iter().filter(|(origin, _)| **origin == Origin::release(&origin.key));
-    draft.refused = refused.map(|(origin, refused)| (origin.key.clone(), refused.clone())).collect();
+    // What has no route to it is another weir's, or nobody's.
+    let routed = attach(world, &mut draft.file, &is_bad);
+    let refused = |key: &Key| Some((key.clone(), rejected.get(&Origin::release(key))?.clone()));
+    draft.refused = routed.iter().filter_map(refused).collect();
+    draft.releases = routed.into_iter().filter(|key| !is_bad(&leader(world, key))).collect();
     Plan { draft }
 }
 

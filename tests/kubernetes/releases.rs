@@ -276,9 +276,8 @@ pub async fn scaling_in_mid_canary_is_the_native_one(ns: Namespace) -> Result {
     let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
     shop.wait("Progressing").await?;
-    shop.ns.kubectl("weir pause shop").await?;
+    shop.ns.kubectl("weir set-weight shop 20%").await?;
     shop.ns.kubectl("scale deployment/shop --replicas=6").await?;
-    // At 20%.
     shop.has(6, 2).await?;
     shop.ns.kubectl("weir promote shop").await?;
     shop.wait("Promoted").await?;

@@ -233,11 +233,16 @@ pub async fn a_master_and_its_workers_move_promote_and_abort_together(ns: Namesp
     ns.kubectl("weir set-weight worker 40%").await?;
     both("{.status.weight}", "40%").await?;
     for one in jobs {
-        let own = "{.status.revisions.stable} {.status.revisions.canary}";
-        let own = ns.jsonpath(&format!("canaryrelease/{one}"), own).await?;
-        let shown = "{.status.stable.version} {.status.canary.version}";
-        let shown = ns.jsonpath(&format!("canaryrelease/{one}"), shown).await?;
-        ensure!(shown == own, "{one} shows its own revisions");
+        eventually(&format!("{one} shows its own revisions"), async || {
+            let status = ns.read("weir.dev/v1alpha1", &format!("canaryreleases/{one}")).await?["status"].take();
+            let (known, sides) = (&status["revisions"], [&status["stable"]["version"], &status["canary"]["version"]]);
+            ensure!(
+                known["canary"].is_string() && sides == [&known["stable"], &known["canary"]],
+                "{sides:?} {known:#}"
+            );
+            Ok(true)
+        })
+        .await?;
         let history = ns.kubectl(&format!("weir history {one}")).await?;
         ensure!(history.contains("set from") && history.contains("to 40%"), "{one}: {history}");
     }

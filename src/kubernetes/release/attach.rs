@@ -23,8 +23,7 @@ pub fn attach(world: &World, file: &mut File, is_bad: &dyn Fn(&Key) -> bool) -> 
     let mut ours = BTreeSet::new();
     for (key, release) in world.canary_releases.iter().filter(|(key, _)| rival(world, key).is_none()) {
         let judged = !is_bad(&leader(world, key));
-        let has_route = Attaching { world, file: &mut *file, key, release, judged }.all();
-        if has_route && judged {
+        if (Attaching { world, file: &mut *file, key, release, judged }.all()) {
             ours.insert(key.clone());
         }
     }

@@ -11,7 +11,7 @@ use super::super::report::camel;
 use super::super::revision::{Fields, hash, release as released};
 use super::super::{fields, hold};
 use super::*;
-use crate::kubernetes::apply::MOST_OF_A_NOTE;
+use crate::kubernetes::apply::{MOST_OF_A_NOTE, is_ending};
 
 impl Controller {
     /// Keeps the release until its Deployment is as it was found: to be called before anything of that is held.
@@ -132,7 +132,9 @@ impl Controller {
             action: "Release".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &release.object_ref(&())).await {
+        if let Err(error) = self.recorder.publish(&event, &release.object_ref(&())).await
+            && !is_ending(&error)
+        {
             tracing::warn!("an event is not written: {error}");
         }
     }
