@@ -3,6 +3,7 @@
 
 mod cluster;
 mod give_back;
+mod wait;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use kube::ResourceExt;
 
 use self::cluster::Cluster;
 use self::give_back::GiveBackArgs;
+use self::wait::WaitArgs;
 use super::change::choose;
 use super::client::block_on;
 use super::options::{Format, Global, Output};
@@ -60,6 +62,8 @@ struct Place {
 enum Command {
     /// Show where releases are: weight, step, evidence
     Status(StatusArgs),
+    /// Wait until what is wanted now is promoted (exit code 0) or aborted (1), whatever was decided before
+    Wait(WaitArgs),
     /// Give the canary all traffic, now
     Promote(One),
     /// Take all traffic from the canary, now
@@ -137,6 +141,7 @@ async fn execute(args: &KubectlArgs, global: &Global) -> anyhow::Result<ExitCode
     let cluster = Cluster::open(place.kubeconfig.as_deref(), place.context.clone(), place.namespace.clone()).await?;
     match &args.command {
         Command::Status(args) => status(&cluster, args).await,
+        Command::Wait(args) => wait::run(&cluster, args).await,
         Command::Promote(one) => ask(&cluster, one.release.as_deref(), Verb::Promote, None).await,
         Command::Abort(one) => ask(&cluster, one.release.as_deref(), Verb::Abort, None).await,
         Command::Pause(one) => ask(&cluster, one.release.as_deref(), Verb::Pause, None).await,
@@ -257,11 +262,8 @@ async fn some(cluster: &Cluster, named: Option<&str>) -> anyhow::Result<Vec<Cana
 /// A release in some lines.
 fn draw(release: &CanaryRelease) -> Vec<String> {
     let status = release.status.clone().unwrap_or_default();
-    let word = status.phase.as_deref().unwrap_or("no weir has a route to it (yet)");
-    let weight = status.weight.map_or_else(String::new, |weight| format!(", canary at {weight}"));
-    let step = status.step.map_or_else(String::new, |step| format!(", step {step}"));
     let eta = status.eta.map_or_else(String::new, |eta| format!(", about {eta} to a decision"));
-    let mut lines = vec![format!("{}: {word}{weight}{step}{eta}", release.name_any())];
+    let mut lines = vec![format!("{}{eta}", headline(release))];
     let said = status.message;
     lines.extend(said.as_ref().map(|message| format!("  {message}")));
     for (side, seen) in [("stable", status.stable), ("canary", status.canary)] {
@@ -279,4 +281,20 @@ fn draw(release: &CanaryRelease) -> Vec<String> {
         format!("  {what}: {}", one.message)
     }));
     lines
+}
+
+/// Where a release is, in one line that changes when a step does.
+fn headline(release: &CanaryRelease) -> String {
+    let status = release.status.clone().unwrap_or_default();
+    let word = status.phase.as_deref().unwrap_or("no weir has a route to it (yet)");
+    let weight = status.weight.map_or_else(String::new, |weight| format!(", canary at {weight}"));
+    let step = status.step.map_or_else(String::new, |step| format!(", step {step}"));
+    format!("{}: {word}{weight}{step}", release.name_any())
+}
+
+/// Why weir cannot do what is asked of it.
+fn unready(release: &CanaryRelease) -> Option<&str> {
+    let mut conditions = release.status.as_ref()?.conditions.iter();
+    let unready = conditions.find(|one| one.type_ == "Ready" && one.status != "True" && !one.message.is_empty());
+    unready.map(|one| one.message.as_str())
 }

@@ -178,7 +178,7 @@ pub mod exit {
     pub const FOUND_ERRORS: u8 = 1;
     /// Wrong usage, or it could not run.
     pub const COULD_NOT_RUN: u8 = 2;
-    /// A verdict of Inconclusive.
+    /// A verdict of Inconclusive, or not decided in time.
     pub const INCONCLUSIVE: u8 = 3;
     pub use crate::app::BAD_CONFIG;
 }

@@ -1,4 +1,6 @@
 //! The Gateway API's own conformance suite, run against weir as it is deployed; with `WEIR_CONFORMANCE_TEST=NAME` one test of it.
+//!
+//! What all of it reports is in `deploy/conformance`; with `WEIR_BLESS` that file is written instead of compared.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,9 +44,34 @@ pub async fn the_gateway_api_is_implemented_as_its_own_suite_wants_it(ns: Namesp
         all.display(),
         ns.kubectl("logs deployment/weir --tail=40").await.unwrap_or_default()
     );
-    if let Some(name) = one {
-        ran(&log, &name)?;
+    match one {
+        Some(name) => ran(&log, &name),
+        None => is_published(&report),
     }
+}
+
+/// Compares what was reported with the file that says so to people, all but the day; or writes it.
+fn is_published(report: &Path) -> Result {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(PUBLISHED);
+    if std::env::var_os("WEIR_BLESS").is_some() {
+        std::fs::copy(report, &file).with_context(|| format!("{PUBLISHED} can be written"))?;
+    }
+    let read = |path: &Path| {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        Result::Ok(text.lines().filter(|line| !line.starts_with("date:")).map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (is, said) = (read(report)?, read(&file)?);
+    let differs = (0..is.len().max(said.len())).find(|&at| is.get(at) != said.get(at));
+    let line =
+        |lines: &[String]| differs.and_then(|at| lines.get(at)).map_or("nothing more", |line| line.trim()).to_owned();
+    ensure!(
+        differs.is_none(),
+        "{PUBLISHED} is out of date: it has `{}` first where {} has `{}`; look at it, then run \
+         `WEIR_BLESS=1 cargo test --test kubernetes conformance`",
+        line(&said),
+        report.display(),
+        line(&is)
+    );
     Ok(())
 }
 
@@ -62,10 +89,12 @@ fn ran(log: &str, name: &str) -> Result {
 /// The variable that names the only test to run.
 const ONE: &str = "WEIR_CONFORMANCE_TEST";
 
-/// Where the report is written; the suite's output is beside it.
+/// The report that the README shows.
+const PUBLISHED: &str = "deploy/conformance/gateway-api-v1.6.3.yaml";
+
+/// Where the suite writes its report; its output is beside it.
 fn report() -> PathBuf {
-    let default = || Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance/report.yaml");
-    std::env::var_os("WEIR_CONFORMANCE_REPORT").map_or_else(default, PathBuf::from)
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance/report.yaml")
 }
 
 /// Addresses that this cluster gives to Services which ask for them, and does not give.

@@ -162,6 +162,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
         [
             commands_and_explanations_fit_the_moment,
             a_watched_status_shows_each_change_until_it_is_ended,
+            a_wait_ends_with_what_is_decided_about_the_image_that_was_set_last,
             an_aborted_canary_that_is_retried_begins_again_at_its_first_step,
             who_may_abort_may_not_promote_and_nobody_speaks_for_another,
         ]

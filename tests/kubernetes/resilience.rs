@@ -1,6 +1,7 @@
 //! What may happen to a cluster while canaries are out, and what must not come of it.
 
 mod api_server;
+mod witness;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -12,10 +13,12 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
 
 use self::api_server::{Front, HOST};
-use crate::harness::{Namespace, Reply, Result, demo_app, eventually, get_with};
+use self::witness::{Shares, Visits, visit};
+use crate::harness::{Namespace, Result, demo_app, eventually, get_with};
 use crate::manifests::{gateway, route, weighed};
 use crate::releases::Visitors;
 use crate::weir::{self, Pod, all_agree, leader_and_others, pods};
+use crate::workloads;
 
 pub async fn without_the_api_server_for_minutes_nothing_fails_or_rises_and_no_decision_is_lost(
     ns: Namespace,
@@ -99,20 +102,21 @@ fn standing(decision: &Value) -> [&Value; 4] {
 }
 
 pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_raise_it_alone(ns: Namespace) -> Result {
-    open(&ns, &["shop", "bad"], weighed).await?;
+    let address = open(&ns, &["shop", "bad", "calm"], weighed).await?;
     begin(&ns, "shop", "").await?;
     begin(&ns, "bad", FAILS).await?;
     let all = pods(&ns).await?;
     let (leader, others) = leader_and_others(&ns).await?;
     let follower = &others[0];
+    // At both replicas, of what has no canary.
+    let bystanders = workloads::Visitors::of("calm.test", address, &["/"]);
     cut(&ns, &all, PEERS).await?;
 
-    // Only the one that does not lead has visitors.
+    // Only the one that does not lead has visitors of a canary.
     let port = weir::port(&ns).await?;
+    let visits = Visits::default();
     eventually("the follower has all it takes to go on", async || {
-        for _ in 0..50 {
-            visit(follower.address, port, "shop").await?;
-        }
+        visits.pay(50, (follower.address, port), "shop").await;
         Ok(follower.release(&ns, "shop").await?["report"]["verdict"] == "pass")
     })
     .await?;
@@ -124,6 +128,10 @@ pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_rais
     ns.kubectl("wait --for=condition=Aborted canaryrelease/bad --timeout=60s").await?;
     eventually("the leader goes by it", async || Ok(leader.weight(&ns, "bad").await? == "0%")).await?;
     assert_eq!(leader.weight(&ns, "shop").await?, "20%");
+    for pod in &all {
+        visits.pay(50, (pod.address, port), "bad").await;
+    }
+    visits.were_all_answered()?;
 
     let seen = follower.canary_requests(&ns, "shop").await?;
     heal(&ns, &all).await?;
@@ -133,15 +141,13 @@ pub async fn a_partition_between_replicas_lets_each_cut_its_canary_and_none_rais
     })
     .await?;
     println!("counters reached the leader {:?} after the partition", healed.elapsed());
-    eventually("the leader goes on", async || {
-        for _ in 0..50 {
-            visit(follower.address, port, "shop").await?;
-        }
-        Ok(status(&ns, "shop", "{.status.phase}").await? == "Promoted")
-    })
-    .await?;
+    let visitors = Visitors::come(address);
+    let promoted = async || Ok(status(&ns, "shop", "{.status.phase}").await? == "Promoted");
+    eventually("the leader goes on", promoted).await?;
     all_agree(&ns, "bad").await?;
-    all_agree(&ns, "shop").await
+    all_agree(&ns, "shop").await?;
+    nobody_was_turned_away(&visitors)?;
+    bystanders.were_all_answered()
 }
 
 pub async fn replicas_go_one_after_the_other_and_no_evidence_with_them(ns: Namespace) -> Result {
@@ -194,27 +200,48 @@ pub async fn a_replica_that_is_killed_takes_nothing_with_it_but_what_was_on_its_
 
 pub async fn watches_that_are_too_old_begin_anew_and_lose_nothing(ns: Namespace) -> Result {
     let front = Front::start(ns.client.clone()).await?;
-    let address = open_behind(&ns, &["shop", "other"], weighed, front.port()).await?;
+    let release = |name: &str| if name == "shop" { held(name) } else { weighed(name) };
+    let address = open_behind(&ns, &["shop", "bad", "other"], release, front.port()).await?;
+    begin(&ns, "shop", "").await?;
+    begin(&ns, "bad", FAILS).await?;
     let visitors = Visitors::come(address);
-    visit(address, 80, "other").await?;
     // All watches end; what happens now nobody is told.
     front.end_watches();
     ns.kubectl("delete httproute/other").await?;
     ns.apply(&route("shop").replace("name: shop}\nspec", "name: third}\nspec").replace("shop.test", "third.test"))
         .await?;
     ns.kubectl("scale deployment/shop --replicas=1").await?;
-    eventually("one is left", async || Ok(ns.jsonpath("deployment/shop", "{.status.replicas}").await? == "1")).await?;
+    let one_each = async || Ok(ns.jsonpath("deployment/shop", "{.status.replicas}").await? == "2");
+    eventually("one of stable is left, and one of the canary", one_each).await?;
+    let all = pods(&ns).await?;
+    convicted(&ns, "bad", &all, (address, 80)).await?;
+    let shares = Shares::look(&ns, &all, &["shop", "bad"]);
+    eventually("it is as it was", async || Ok(shares.looks() > 5)).await?;
     let listed = front.lists();
     front.answer_too_old();
     eventually("everything is listed again", async || Ok(front.lists() >= listed + 2 * KINDS)).await?;
-    let third = async || Ok(get_with(address, 80, "/", &[("host", "third.test")]).await?.status == 200);
+    let third = async || Ok(visit(address, 80, "third").await?.status == 200);
     eventually("a new route is served", third).await?;
-    let other = async || Ok(get_with(address, 80, "/", &[("host", "other.test")]).await?.status == 404);
+    let other = async || Ok(visit(address, 80, "other").await?.status == 404);
     eventually("an old route is gone", other).await?;
+    ns.kubectl("wait --for=condition=Aborted canaryrelease/bad --timeout=60s").await?;
     ns.kubectl("scale deployment/shop --replicas=3").await?;
-    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
-    deploy(&ns, "shop", "").await?;
+    let all_ready = async || Ok(ns.jsonpath("deployment/shop", "{.status.readyReplicas}").await? == "4");
+    eventually("stable has three again", all_ready).await?;
+    let looked = shares.looks();
+    eventually("it is still as it was", async || Ok(shares.looks() > looked + 5)).await?;
+    shares.were([("shop", "20%"), ("bad", "0%")])?;
+    drop(shares);
+    all_agree(&ns, "bad").await?;
+    all_agree(&ns, "shop").await?;
+
+    ns.kubectl("rollout undo deployment/bad").await?;
+    let found = async || Ok(ns.jsonpath("deployment/bad", "{.spec.minReadySeconds}").await? == "1");
+    eventually("a change of a Deployment is followed again", found).await?;
+    ns.kubectl("weir promote shop").await?;
     ns.kubectl("wait --for=condition=Promoted canaryrelease/shop --timeout=80s").await?;
+    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    all_agree(&ns, "shop").await?;
     nobody_was_turned_away(&visitors)
 }
 
@@ -310,24 +337,23 @@ async fn begin(ns: &Namespace, name: &str, variable: &str) -> Result {
     .await
 }
 
-/// Visits `name` at `address` until each of `pods` has cut its canary, and says so.
+/// Visits `name` at `address`, which leads to `pods`, until each of them has cut its canary, and says so. No visit fails but by
+/// the canary itself, and none once it is cut.
 async fn convicted(ns: &Namespace, name: &str, pods: &[Pod], address: (Ipv4Addr, u16)) -> Result {
+    let visits = Visits::default();
     for pod in pods {
         eventually("the bad canary is cut", async || {
-            for _ in 0..20 {
-                visit(address.0, address.1, name).await?;
-            }
+            visits.pay(20, address, name).await;
             Ok(pod.weight(ns, name).await? == "0%")
         })
         .await?;
         let release = pod.release(ns, name).await?;
         assert_eq!((&release["phase"], &release["last"]["reason"]["kind"]), (&"aborted".into(), &"convicted".into()));
     }
-    Ok(())
-}
-
-async fn visit(address: Ipv4Addr, port: u16, name: &str) -> Result<Reply> {
-    get_with(address, port, "/", &[("host", &format!("{name}.test"))]).await
+    visits.failed_only_by_the_canary()?;
+    let later = Visits::default();
+    later.pay(50, address, name).await;
+    later.were_all_answered()
 }
 
 async fn status(ns: &Namespace, name: &str, path: &str) -> Result<String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, bail};
 use futures_util::{Stream, TryStreamExt};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -14,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::kubernetes::release::command::CommandStatus;
 use crate::kubernetes::release::{CanaryRelease, CanaryReleaseCommand, CanaryReleaseCommandSpec};
+use crate::kubernetes::world::World;
 
 /// One namespace of a cluster.
 pub(super) struct Cluster {
@@ -52,6 +54,20 @@ impl Cluster {
 
     pub(super) async fn release(&self, name: &str) -> anyhow::Result<CanaryRelease> {
         self.api().get(name).await.map_err(said)
+    }
+
+    /// What it takes to know where `release` stands: the releases beside it, its Deployment and that one's revisions.
+    pub(super) async fn world_of(&self, release: &CanaryRelease) -> anyhow::Result<World> {
+        let mut world = World::default();
+        // First: what is said of a Deployment is never newer than the Deployment.
+        world.canary_releases.replace(self.releases().await?);
+        if let Some(target) = &release.spec.target_ref {
+            let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), &self.namespace);
+            world.deployments.replace(deployments.get_opt(&target.name).await.map_err(said)?);
+            let sets: Api<ReplicaSet> = Api::namespaced(self.client.clone(), &self.namespace);
+            world.replica_sets.replace(sets.list(&ListParams::default()).await.map_err(said)?.items);
+        }
+        Ok(world)
     }
 
     /// Every change from now on.

@@ -28,7 +28,7 @@ pub use controller::Controller;
 pub use crd::{CanaryRelease, CanaryReleaseSpec, definitions, yaml};
 pub use status::CanaryReleaseStatus;
 
-use self::revision::Decided;
+use self::revision::{Decided, Workload};
 use super::world::{Key, World};
 use crate::config::defaults::MIRROR_FIRST_SHARE;
 use crate::engine::JournalEntry;
@@ -106,6 +106,15 @@ fn mirrored(world: &World, key: &Key) -> Ratio {
     let release = world.canary_releases.at(&leader(world, key));
     let written = release.and_then(|release| release.spec.mirror_first.as_ref()?.share);
     MIRROR_FIRST_SHARE.or(written)
+}
+
+/// The hash of the revision that the Deployment of the release at `key` wants now; `None` until its ReplicaSet is there, and
+/// where there is no Deployment.
+pub fn wanted(world: &World, key: &Key) -> Option<String> {
+    let target = world.canary_releases.at(key)?.spec.target_ref.as_ref()?;
+    let deployment = world.deployments.get(&key.namespace, &target.name)?;
+    let (replica_sets, pods) = owned(world, &key.namespace, deployment);
+    Workload { deployment, replica_sets: &replica_sets, pods: &pods }.current().map(str::to_owned)
 }
 
 /// The ReplicaSets of `deployment`, and their pods.

@@ -188,7 +188,7 @@ impl Plan {
 
 impl Revisions {
     /// Whether these are the revisions of `deployment`, and not of one that had its name before.
-    fn is_of(&self, deployment: &Deployment) -> bool {
+    pub fn is_of(&self, deployment: &Deployment) -> bool {
         self.deployment.is_none() || self.deployment == deployment.metadata.uid
     }
 
@@ -231,7 +231,7 @@ impl Revisions {
 
 impl Workload<'_> {
     /// The hash of the revision that is wanted; `None` until the controller has made its ReplicaSet.
-    fn current(&self) -> Option<&str> {
+    pub fn current(&self) -> Option<&str> {
         hash(self.wanted()?)
     }
 
