@@ -60,16 +60,18 @@ pub async fn a_release_that_nobody_carries_out_says_why(ns: Namespace) -> Result
     shop.ns.apply(&named("typo", "shpo")).await?;
     shop.ns.apply(&crate::harness::demo_app("lonely", "v1", 1)).await?;
     shop.ns.apply(&named("lonely", "lonely")).await?;
-    shop.ns
-        .apply(&named("falling", "lonely").replace("{weight: 20%}, {weight: 50%}", "{weight: 50%}, {weight: 20%}"))
-        .await?;
     for (release, reason, word) in [
-        ("falling", "UnsupportedValue", "spec.steps"),
         ("another", "DeploymentTaken", "the CanaryRelease shop has the same Deployment"),
         ("typo", "DeploymentNotFound", "there is no Deployment shpo"),
         ("lonely", "NoRoute", "no route or Ingress of a weir sends to its Service"),
     ] {
         says(&shop.ns, release, reason, word).await?;
+    }
+    // At rest, long before anybody needs them.
+    for (steps, reason, word) in [("50%", "UnsupportedValue", "spec.steps"), ("5%", "Ready", "")] {
+        let patch = format!(r#"{{"spec":{{"steps":[{{"weight":"{steps}"}},{{"weight":"20%"}}]}}}}"#);
+        shop.ns.run("kubectl", &["patch", "canaryrelease", "shop", "--type=merge", "-p", &patch], "").await?;
+        says(&shop.ns, "shop", reason, word).await?;
     }
     let patch = r#"{"spec":{"targetRef":{"name":"lonely"}}}"#;
     let arguments = ["patch", "canaryrelease", "shop", "--type=merge", "-p", patch];

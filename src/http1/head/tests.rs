@@ -70,28 +70,31 @@ fn a_response_head_is_taken_with_or_without_a_reason() {
     }
 }
 
-/// How another parser reads a request, once it is whole and no line ends without CR: its fields, or that it is none.
+/// How another parser reads a request, once it is whole, no line ends without CR and there is no fragment (RFC 9112, section 3.2
+/// has none): its fields, or that it is none.
 fn read_otherwise(bytes: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
     let mut fields = [httparse::EMPTY_HEADER; 10];
     let mut request = httparse::Request::new(&mut fields);
     let Ok(httparse::Status::Complete(end)) = request.parse(bytes) else { return None };
     let bare = |at: &usize| bytes[*at] == b'\n' && (*at == 0 || bytes[*at - 1] != b'\r');
-    if (0..end).any(|at| bare(&at)) || Uri::from_maybe_shared(Bytes::copy_from_slice(request.path?.as_bytes())).is_err()
-    {
+    let path = request.path?;
+    let is_target = !path.contains('#') && Uri::from_maybe_shared(Bytes::copy_from_slice(path.as_bytes())).is_ok();
+    if (0..end).any(|at| bare(&at)) || !is_target {
         return None;
     }
     Some(request.headers.iter().map(|field| (field.name.to_ascii_lowercase(), field.value.to_vec())).collect())
 }
+
+const GOOD: &[u8] = b"POST /a/b?c=d HTTP/1.1\r\nHost: a.test\r\nx-y:\t z \r\nAccept:\r\nCookie: a=b\r\n\r\n";
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn a_spoilt_head_is_refused_by_one_parser_as_by_another(
-        at in 0..76usize, by in prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b' '), Just(b':'), Just(0x7f)], also in 0..76usize,
+        at in 0..GOOD.len(), by in prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b' '), Just(b':'), Just(0x7f)], also in 0..GOOD.len(),
     ) {
-        let mut bytes = b"POST /a/b?c=d HTTP/1.1\r\nHost: a.test\r\nx-y:\t z \r\nAccept:\r\nCookie: a=b\r\n\r\n".to_vec();
-        prop_assume!(at < bytes.len() && also < bytes.len());
+        let mut bytes = GOOD.to_vec();
         bytes[at] = by;
         bytes.swap(at, also);
         let read = take_request(&mut BytesMut::from(&bytes[..]), LIMITS).ok().flatten().map(|head| {
