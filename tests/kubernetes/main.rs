@@ -105,6 +105,7 @@ fn all(cluster: Option<&Cluster>) -> Vec<Trial> {
             a_rolling_update_under_load_fails_no_request,
             the_chart_and_the_kustomization_are_the_same_objects,
             the_charts_are_good,
+            an_overlay_of_the_base_may_have_the_components,
         ]
     ));
     all.extend(trials!(

@@ -277,6 +277,8 @@ pub async fn scaling_in_mid_canary_is_the_native_one(ns: Namespace) -> Result {
     shop.deploy("").await?;
     shop.wait("Progressing").await?;
     shop.ns.kubectl("weir set-weight shop 20%").await?;
+    shop.has(4, 1).await?;
+    shop.fields_become("2147483646 2147483647 1").await?;
     shop.ns.kubectl("scale deployment/shop --replicas=6").await?;
     shop.has(6, 2).await?;
     shop.ns.kubectl("weir promote shop").await?;

@@ -156,6 +156,23 @@ pub async fn the_charts_are_good(ns: Namespace) -> Result {
     Ok(())
 }
 
+pub async fn an_overlay_of_the_base_may_have_the_components(ns: Namespace) -> Result {
+    let overlay = Path::new(env!("CARGO_TARGET_TMPDIR")).join("overlay");
+    let _ = std::fs::remove_dir_all(&overlay);
+    std::fs::create_dir_all(&overlay)?;
+    let overlay_path = overlay.to_string_lossy();
+    // kustomize wants what it builds from under one roof.
+    ns.run("cp", &["-r", &deploy("kustomize"), &overlay_path], "").await?;
+    let components = "components: [kustomize/components/autoscaling, kustomize/components/monitoring]";
+    std::fs::write(overlay.join("kustomization.yaml"), format!("resources: [kustomize/base]\n{components}\n"))?;
+    let objects = objects(&ns.run("kubectl", &["kustomize", &overlay_path], "").await?)?;
+    for name in ["HorizontalPodAutoscaler weir", "ServiceMonitor weir"] {
+        ensure!(objects.contains_key(name), "{name} of {:?}", objects.keys());
+    }
+    ensure!(objects["Deployment weir"]["spec"].get("replicas").is_none(), "the autoscaler says how many");
+    Ok(())
+}
+
 impl Namespace {
     /// Applies an example, and waits until it answers; the address of its Gateway.
     async fn example(&self, file: &str) -> Result<Ipv4Addr> {
