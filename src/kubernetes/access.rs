@@ -38,7 +38,7 @@ pub const CLUSTER: &[Access] = &[
     of("apps", "replicasets", FOLLOW),
     // The fields that hold a rollout; with `onAbort: undo` the template.
     of("apps", "deployments", &["get", "list", "watch", "patch", "update"]),
-    // A canary has as many pods as its weight needs.
+    // A canary has as many pods as its weight needs, and stable all of its own.
     of("apps", "replicasets/scale", SAY),
     // Each Gateway has a Service of its own, and weir's pods are its endpoints.
     of("", "services", &["list", "watch", "create", "patch", "delete"]),

@@ -1,5 +1,5 @@
-//! Writes to Deployments: the three held fields, by server-side apply and under weir's own name, and the canary's number of pods;
-//! nothing else.
+//! Writes to Deployments: the three held fields, by server-side apply and under weir's own name, and how many pods each revision
+//! has meanwhile; nothing else.
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use kube::Client;
@@ -43,8 +43,8 @@ pub(super) async fn restore(
     Ok(())
 }
 
-/// Leaves the canary with so many pods.
-pub(super) async fn shrink(client: &Client, namespace: &str, replica_set: &str, pods: i32) -> Result<(), kube::Error> {
+/// Gives a revision so many pods.
+pub(super) async fn resize(client: &Client, namespace: &str, replica_set: &str, pods: i32) -> Result<(), kube::Error> {
     let api: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let size = json!({ "spec": { "replicas": pods } });

@@ -1,9 +1,10 @@
 //! The revision split: what is to be done with a Deployment, and which of its revisions gets which traffic. Pure.
 //!
 //! A Deployment's own rolling update is held half way: new pods are ready, so they can serve, but never *available*, so no
-//! old pod goes. How many new pods there are is `maxSurge`; those above it, which Kubernetes would keep, are taken from the new
-//! ReplicaSet. Promotion restores the fields, and the native rolling update ends by itself. Its one invariant: weir changes
-//! nothing but the three [`HeldFields`] and the canary's surplus of pods, and only while a revision is in question.
+//! old pod goes. How many new pods there are is `maxSurge`; what Kubernetes does not do by itself then, to take surplus pods from
+//! the canary and to give stable all of its own again, is done with their ReplicaSets. Promotion restores the fields, and the
+//! native rolling update ends by itself. Its one invariant: weir changes nothing but the three [`HeldFields`] and these numbers
+//! of pods, and only while a revision is in question.
 
 mod canary;
 mod lint;
@@ -49,8 +50,8 @@ pub struct Plan {
     pub revisions: Option<Revisions>,
     /// What becomes of the three fields.
     pub fields: Fields,
-    /// The canary's ReplicaSet, when it has more pods than its share needs, and how many are enough.
-    pub shrink: Option<(String, i32)>,
+    /// ReplicaSets that are to have so many pods instead, because Kubernetes leaves them as they are while the rollout is held.
+    pub resize: Vec<(String, i32)>,
     /// How the Service's endpoints are shared.
     pub sharing: Sharing,
     /// The canary of before is gone, because the Deployment went back to its stable revision.
@@ -89,7 +90,7 @@ pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now
     let mut plan = Plan {
         revisions: known.cloned(),
         fields: Fields::Leave,
-        shrink: None,
+        resize: Vec::new(),
         sharing: Sharing::Alike,
         undone: false,
         trouble: None,
@@ -180,7 +181,7 @@ impl Plan {
             let pods = canary_pods(work.replicas(), share);
             surge = Some(pods);
             self.fields = Fields::Hold(held(pods));
-            self.shrink = work.surplus(&held(pods), pods);
+            self.resize = work.resize(&known.stable, &held(pods), pods);
         }
         self.revisions = Some(Revisions { found, surge, ..next });
     }
@@ -245,21 +246,26 @@ impl Workload<'_> {
         self.replica_sets.iter().find(of_wanted)
     }
 
-    /// What is to be taken from a canary that is to have `pods`, once the controller goes by `held`: it adds new pods as long as
-    /// there are fewer than `replicas` and `maxSurge` together, and never takes any away. So where it has taken old ones away,
-    /// as many new ones stay.
-    fn surplus(&self, held: &HeldFields, pods: i32) -> Option<(String, i32)> {
+    /// What is to be made right of stable, and of a canary that is to have `pods`, once the controller goes by `held`. It adds new
+    /// pods as long as there are fewer than `replicas` and `maxSurge` together, never takes any away, and adds old ones only in
+    /// proportion, when `replicas` change. Where it may take old ones away it would do so again: as many new ones stay instead.
+    fn resize(&self, stable: &str, held: &HeldFields, pods: i32) -> Vec<(String, i32)> {
         let deployment = self.deployment;
         let seen = deployment.status.as_ref().and_then(|status| status.observed_generation);
-        if fields(deployment) != *held || seen < deployment.metadata.generation {
-            return None;
-        }
-        let canary = self.wanted()?;
-        let size = |set: &Arc<ReplicaSet>| set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
-        let others = self.replica_sets.iter().filter(|set| !Arc::ptr_eq(set, canary)).map(size).sum::<i32>();
-        let missing = (i32::try_from(self.replicas()).unwrap_or(i32::MAX) - others).max(0);
-        let enough = pods.saturating_add(missing);
-        (size(canary) > enough).then(|| (canary.metadata.name.clone().unwrap_or_default(), enough))
+        let Some(canary) =
+            self.wanted().filter(|_| fields(deployment) == *held && seen >= deployment.metadata.generation)
+        else {
+            return Vec::new();
+        };
+        let others = self.replica_sets.iter().filter(|set| !Arc::ptr_eq(set, canary));
+        let missing = i32::try_from(self.replicas()).unwrap_or(i32::MAX) - others.clone().map(size).sum::<i32>();
+        let stable = others.into_iter().find(|set| hash(*set) == Some(stable));
+        let stable = stable.filter(|_| missing > 0 && !lint::loses_pods(deployment));
+        let enough = if stable.is_some() { pods } else { pods.saturating_add(missing.max(0)) };
+        let grown = stable.map(|set| (set, size(set).saturating_add(missing)));
+        let shrunk = (size(canary) > enough).then_some((canary, enough));
+        let all = grown.into_iter().chain(shrunk);
+        all.map(|(set, pods)| (set.metadata.name.clone().unwrap_or_default(), pods)).collect()
     }
 
     /// The hash of the wanted revision when no other one has pods.
@@ -278,6 +284,11 @@ impl Workload<'_> {
     fn is_recreate(&self) -> bool {
         strategy(self.deployment) == Some("Recreate")
     }
+}
+
+/// How many pods a ReplicaSet is to have.
+fn size(set: &Arc<ReplicaSet>) -> i32 {
+    set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0)
 }
 
 /// The pod template hash of a ReplicaSet or of a pod.

@@ -169,8 +169,8 @@ impl Controller {
                     let generation = fields::hold(&self.client, namespace, &name, wanted).await?;
                     self.remember(world, key, |revisions| revisions.held = generation).await?;
                 }
-                if let Some((canary, pods)) = &plan.shrink {
-                    fields::shrink(&self.client, namespace, canary, *pods).await?;
+                for (replica_set, pods) in &plan.resize {
+                    fields::resize(&self.client, namespace, replica_set, *pods).await?;
                 }
             }
             Fields::Restore(found) => {

@@ -30,7 +30,7 @@ fn planned(trouble: Option<Trouble>, undone: bool) -> Plan {
     Plan {
         revisions,
         fields: Fields::Leave,
-        shrink: None,
+        resize: Vec::new(),
         sharing: Sharing::ByWeight,
         ready: (0, 0),
         undone,

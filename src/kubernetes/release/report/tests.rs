@@ -16,7 +16,7 @@ fn planned(lints: Vec<Lint>) -> Plan {
     Plan {
         revisions,
         fields: Fields::Leave,
-        shrink: None,
+        resize: Vec::new(),
         sharing: Sharing::ByWeight,
         ready: (0, 0),
         undone: false,

@@ -1,6 +1,6 @@
 //! What people should know about a Deployment.
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::managers::Pin;
@@ -70,14 +70,15 @@ pub(super) fn of(deployment: &Deployment) -> Vec<Lint> {
     let found = [
         (recreate, Lint::Recreate),
         (spec.paused == Some(true), Lint::Paused),
-        (!recreate && loses_pods(spec), Lint::MaxUnavailable),
+        (!recreate && loses_pods(deployment), Lint::MaxUnavailable),
         (!recreate && spec.min_ready_seconds.unwrap_or(0) == 0, Lint::NoMinReadySeconds),
     ];
     found.into_iter().filter(|(is, _)| *is).map(|(_, lint)| lint).collect()
 }
 
 /// Whether a rolling update may take old pods away at once. A percentage counts rounded down, as Kubernetes does it.
-fn loses_pods(spec: &DeploymentSpec) -> bool {
+pub(super) fn loses_pods(deployment: &Deployment) -> bool {
+    let Some(spec) = &deployment.spec else { return false };
     let rolling = spec.strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
     let replicas = spec.replicas.unwrap_or(1);
     match rolling.and_then(|rolling| rolling.max_unavailable.as_ref()) {

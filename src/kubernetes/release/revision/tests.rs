@@ -174,28 +174,37 @@ fn the_number_of_canary_pods_follows_the_weight() {
     }
 }
 
+/// What becomes of the ReplicaSets with so many pods, at this share, where the controller has seen this generation.
+fn resized(stable: i32, canary: i32, percent: u32, observed: i64, max_unavailable: i32) -> Vec<(String, i32)> {
+    let mut cluster = Cluster::at_rest("app:1", "v1").apply("app:2").make_set("app:2", "v2", canary);
+    cluster.sets[0] = set("app:1", "v1", stable);
+    let spec = cluster.deployment.spec.as_mut().unwrap();
+    let rolling = spec.strategy.as_mut().unwrap().rolling_update.as_mut().unwrap();
+    rolling.max_unavailable = Some(IntOrString::Int(max_unavailable));
+    cluster = cluster.write(&held(i32::try_from(percent / 10).unwrap().max(1)));
+    cluster.deployment.status = Some(read(json!({ "observedGeneration": observed })));
+    cluster.plan(Some(&in_question()), decided(Phase::Progressing, percent)).resize
+}
+
 #[test]
 fn a_canary_with_more_pods_than_its_share_needs_gives_them_back_once_the_controller_holds() {
-    // Kubernetes has begun with the surge that it found; the stable ReplicaSet has this many pods.
-    let shrink = |stable: i32, canary: i32, percent: u32, observed: i64| {
-        let mut cluster = Cluster::at_rest("app:1", "v1").apply("app:2").make_set("app:2", "v2", canary);
-        cluster.sets[0] = set("app:1", "v1", stable);
-        let needed = i32::try_from(percent / 10).unwrap().max(1);
-        cluster = cluster.write(&held(needed));
-        cluster.deployment.status = Some(read(json!({ "observedGeneration": observed })));
-        cluster.plan(Some(&in_question()), decided(Phase::Progressing, percent)).shrink
-    };
-    let to = |pods: i32| Some(("app-v2".to_owned(), pods));
-    assert_eq!(shrink(10, 3, 1, 3), to(1));
-    assert_eq!(shrink(10, 5, 20, 3), to(2));
-    assert_eq!(shrink(10, 5, 50, 3), None, "it needs them");
-    assert_eq!(shrink(10, 1, 50, 3), None, "the controller adds by itself");
-    assert_eq!(shrink(10, 3, 1, 2), None, "the controller would make new ones, by the fields that it knows");
-    assert_eq!(
-        shrink(8, 5, 1, 3),
-        to(3),
-        "two old ones have gone already, in whose place the controller makes new ones"
-    );
+    // Kubernetes has begun with the surge that it found.
+    let to = |pods: i32| vec![("app-v2".to_owned(), pods)];
+    assert_eq!(resized(10, 3, 1, 3, 0), to(1));
+    assert_eq!(resized(10, 5, 20, 3, 0), to(2));
+    assert_eq!(resized(10, 5, 50, 3, 0), [], "it needs them");
+    assert_eq!(resized(10, 1, 50, 3, 0), [], "the controller adds by itself");
+    assert_eq!(resized(10, 3, 1, 2, 0), [], "the controller would make new ones, by the fields that it knows");
+}
+
+#[test]
+fn stable_has_all_of_its_pods_unless_the_controller_may_take_them_away() {
+    // Scaled in mid-canary, Kubernetes has shared what is new among both.
+    let both = |stable: i32, canary: i32| vec![("app-v1".to_owned(), stable), ("app-v2".to_owned(), canary)];
+    assert_eq!(resized(8, 4, 20, 3, 0), both(10, 2));
+    assert_eq!(resized(0, 11, 1, 3, 0), both(10, 1), "after it was scaled to nothing for a night");
+    assert_eq!(resized(9, 1, 1, 3, 0), [("app-v1".to_owned(), 10)]);
+    assert_eq!(resized(8, 5, 1, 3, 2), [("app-v2".to_owned(), 3)], "where old ones go, new ones come in their place");
 }
 
 #[test]
