@@ -31,16 +31,25 @@ pub(super) async fn restore(
     deployment: &str,
     found: &HeldFields,
 ) -> Result<(), kube::Error> {
-    let written = apply(client, namespace, deployment, found).await?;
-    let mut owners = written.metadata.managed_fields.unwrap_or_default();
+    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    let mut current = apply(client, namespace, deployment, found).await?;
+    loop {
+        let let_go = Patch::Merge(without_weir(&current));
+        match api.patch(deployment, &PatchParams::default(), &let_go).await {
+            // The controllers write there, too, and nobody would come to this again.
+            Err(kube::Error::Api(status)) if status.code == 409 => current = api.get(deployment).await?,
+            done => return done.map(drop),
+        }
+    }
+}
+
+/// What makes weir no owner of anything in `deployment`, as long as nobody writes to it.
+fn without_weir(deployment: &Deployment) -> Value {
+    let mut owners = deployment.metadata.managed_fields.clone().unwrap_or_default();
     owners.retain(|entry| entry.manager.as_deref() != Some(MANAGER));
     // An empty list would mean "as before".
     let owners = if owners.is_empty() { json!([{}]) } else { json!(owners) };
-    let let_go =
-        json!({ "metadata": { "resourceVersion": written.metadata.resource_version, "managedFields": owners } });
-    let api: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    api.patch(deployment, &PatchParams::default(), &Patch::Merge(let_go)).await?;
-    Ok(())
+    json!({ "metadata": { "resourceVersion": deployment.metadata.resource_version, "managedFields": owners } })
 }
 
 /// Gives a revision so many pods.
