@@ -359,7 +359,8 @@ async fn play(namespace: Namespace, body: Body) -> Result {
     };
     let ended = match ended {
         Ok(()) => Ok(()),
-        Err(error) => Err(anyhow::anyhow!("{error:#}{}", keeper.story().await)),
+        // Twice: of a long output people see the beginning or the end.
+        Err(error) => Err(anyhow::anyhow!("{error:#}{}\n--- why it failed\n{error:#}", keeper.story().await)),
     };
     keeper.kubectl(&format!("delete namespace {} --wait=false", keeper.name)).await?;
     ended

@@ -153,6 +153,16 @@ impl Shop {
         eventually("the fields are held", held).await
     }
 
+    /// Waits until weir is the manager of nothing in the Deployment: whoever applies it finds no conflict.
+    async fn has_no_fields_of_weirs(&self) -> Result {
+        eventually("weir has let go of the fields", async || {
+            let managers = self.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
+            ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still has fields: {managers}");
+            Ok(true)
+        })
+        .await
+    }
+
     /// Pods with an image, that are ready.
     async fn ready(&self, version: &str) -> Result<usize> {
         let path = "{range .items[*]}{.spec.containers[0].image} {.status.containerStatuses[0].ready}\n{end}";
@@ -189,8 +199,7 @@ pub async fn a_good_image_is_promoted_and_the_native_rollout_ends_by_itself(ns: 
     shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
     shop.fields_become(FOUND).await?;
     ensure!((shop.ready("v1").await?, shop.ready("v2").await?) == (0, 4));
-    let managers = shop.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
-    ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still owns fields: {managers}");
+    shop.has_no_fields_of_weirs().await?;
     ensure!(shop.visitors.seen.v2.get() > 0);
     shop.ns.tells(&["Normal Started", "Normal StepPassed", "Normal Healthy"]).await?;
     shop.nobody_was_turned_away()
@@ -237,8 +246,7 @@ pub async fn with_on_abort_undo_an_aborted_deployment_has_its_stable_template_ag
     shop.becomes("{.status.phase}", |phase| phase == "Aborted").await?;
     let last = shop.ns.jsonpath("canaryrelease/shop", "{.status.decisions[-1:].reason.kind}").await?;
     ensure!(last == "convicted", "what weir does itself is not taken for somebody's undo: {last}");
-    let managers = shop.ns.jsonpath("deployment/shop", "{.metadata.managedFields[*].manager}").await?;
-    ensure!(!managers.split(' ').any(|manager| manager == "weir"), "weir still owns fields: {managers}");
+    shop.has_no_fields_of_weirs().await?;
     eventually("nothing is held", async || {
         Ok(shop.ns.jsonpath("canaryrelease/shop", "{.metadata.finalizers}").await?.is_empty())
     })

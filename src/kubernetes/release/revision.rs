@@ -121,11 +121,13 @@ pub fn plan(work: Workload<'_>, known: Option<&Revisions>, decided: Decided, now
     plan
 }
 
-/// What is to be done when the release is deleted, or its rollout is over: the fields as they were found. What somebody else
-/// has written since stays.
+/// What is to be done when the release is deleted, or its rollout is over: the fields as they were found, and nobody's. What
+/// somebody else has written since stays.
 pub fn release(deployment: &Deployment, known: &Revisions) -> Fields {
     let wished = known.is_of(deployment).then(|| known.wished(deployment)).flatten();
-    wished.filter(|wished| *wished != fields(deployment)).map_or(Fields::Leave, Fields::Restore)
+    // That is two writes, and there may be no weir between them.
+    let is_weirs = Field::ALL.iter().any(|field| field.is_weirs(deployment));
+    wished.filter(|wished| is_weirs || *wished != fields(deployment)).map_or(Fields::Leave, Fields::Restore)
 }
 
 impl Plan {

@@ -285,6 +285,16 @@ fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found() {
 }
 
 #[test]
+fn fields_that_have_their_values_again_and_are_still_weirs_are_let_go_of() {
+    let weirs = |fields| mid_canary().write(&found()).managed(&[("weir", fields)]).deployment;
+    let deployment = weirs(json!({ "f:spec": { "f:progressDeadlineSeconds": {} } }));
+    assert_eq!(release(&deployment, &in_question()), Fields::Restore(found()), "weir ended between its two writes");
+    assert_eq!(release(&deployment, &stable("v1")), Fields::Leave, "they have been let go of, and are shown as before");
+    let deployment = weirs(json!({ "f:spec": { "f:replicas": {} } }));
+    assert_eq!(release(&deployment, &in_question()), Fields::Leave, "nothing of it is held");
+}
+
+#[test]
 fn of_fields_that_somebody_wrote_in_mid_canary_only_the_others_are_restored() {
     let known = Revisions { surge: Some(1), held: Some(3), ..in_question() };
     // `kubectl apply` of a manifest that has minReadySeconds and nothing else.
