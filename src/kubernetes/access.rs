@@ -51,7 +51,7 @@ pub const CLUSTER: &[Access] = &[
     of(GATEWAY, "grpcroutes/status", SAY),
     of(GATEWAY, "backendtlspolicies/status", SAY),
     of("networking.k8s.io", "ingresses/status", SAY),
-    of("events.k8s.io", "events", &["create", "patch"]),
+    of("events.k8s.io", "events", &["create"]),
     // Releases and commands to them.
     of("weir.dev", "canaryreleases", &["list", "watch", "patch"]),
     of("weir.dev", "canaryreleases/status", &["update"]),

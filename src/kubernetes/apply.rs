@@ -8,12 +8,13 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::EventType;
 use kube::{Client, Error};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::events::Events;
 use super::gateway::status::StatusWrite;
 use super::plan::{Origin, Plan};
 use super::world::Key;
@@ -24,16 +25,15 @@ pub struct Writer {
     plans: watch::Receiver<Option<Arc<Plan>>>,
     /// Whether this replica writes what one alone should write.
     leads: watch::Receiver<bool>,
-    recorder: Recorder,
+    events: Events,
     said: Said,
 }
 
 impl Writer {
     /// Writes what `plans` say; statuses and Services only while this replica `leads`.
     pub fn new(client: Client, plans: watch::Receiver<Option<Arc<Plan>>>, leads: watch::Receiver<bool>) -> Self {
-        let reporter = Reporter { controller: "weir.dev/ingress".to_owned(), instance: None };
-        let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, plans, leads, recorder, said: Said::default() }
+        let events = Events::new(client.clone(), "weir.dev/ingress", None, "Translate");
+        Self { client, plans, leads, events, said: Said::default() }
     }
 
     /// Runs until `stop`.
@@ -90,19 +90,12 @@ impl Writer {
     async fn tell(&mut self, plan: &Plan) -> bool {
         let mut all = true;
         for (origin, problem) in self.said.unsaid(plan.problems()) {
-            let event = Event {
-                type_: EventType::Warning,
-                reason: "NotServed".to_owned(),
-                note: Some(problem[..problem.floor_char_boundary(MOST_OF_A_NOTE)].to_owned()),
-                action: "Translate".to_owned(),
-                secondary: None,
-            };
-            match self.recorder.publish(&event, &reference(&origin)).await {
-                Err(error) if !is_ending(&error) => {
+            match self.events.tell(&reference(&origin), EventType::Warning, "NotServed", &problem).await {
+                Err(error) => {
                     tracing::warn!(kind = origin.kind, key = %origin.key, "no event can be written, tried again: {error}");
                     all = false;
                 }
-                _ => self.said.said(origin, problem),
+                Ok(()) => self.said.said(origin, problem),
             }
         }
         all
@@ -198,9 +191,6 @@ fn owner() -> PatchParams {
 
 /// The time until what could not be written is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
-
-/// What an event can hold, in bytes.
-pub(super) const MOST_OF_A_NOTE: usize = 1000;
 
 #[cfg(test)]
 mod tests;

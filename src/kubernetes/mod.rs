@@ -15,6 +15,7 @@
 //! | [`ingress`] | Ingresses as routes; whom a host belongs to | yes |
 //! | [`nginx`] | ingress-nginx's canary annotations | yes |
 //! | [`access`] | what weir asks of the API server, verb by verb | yes |
+//! | [`events`] | what people see of objects with `kubectl describe` | |
 //! | [`gateway`] | the Gateway API: which route attaches to which listener, what that means, and the conditions to write | yes |
 //! | [`endpoints`] | EndpointSlices to addresses | yes |
 //! | [`services`] | the Services of Gateways, and the ports inside of weir's pods | yes |
@@ -36,6 +37,7 @@ pub mod access;
 pub mod apply;
 pub mod cluster;
 pub mod endpoints;
+pub mod events;
 pub mod examined;
 pub mod gateway;
 pub mod home;

@@ -73,6 +73,19 @@ pub async fn a_watched_status_shows_each_change_until_it_is_ended(ns: Namespace)
     shows(&mut shown, "app: Aborted, canary at 0%").await?;
     ensure!(watch.try_wait()?.is_none(), "it goes on after the end of a rollout");
     watch.kill().await?;
+    let lines = async |object: &str, path: &str| {
+        let told = app.ns.jsonpath(object, &format!("{{range {path}}}{{.message}}{{\"\\n\"}}{{end}}")).await?;
+        Result::Ok(told.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let decisions = lines("canaryrelease/app", ".status.decisions[*]").await?;
+    ensure!(decisions.len() == 4, "started, twice another weight, aborted: {decisions:#?}");
+    eventually("each decision is an event with its own sentence", async || {
+        let events = lines("events", ".items[*]").await?;
+        let missing: Vec<_> = decisions.iter().filter(|one| !events.contains(one)).collect();
+        ensure!(missing.is_empty(), "{missing:#?} of {events:#?}");
+        Ok(true)
+    })
+    .await?;
     app.visitors.were_all_answered()
 }
 

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
-use kube::runtime::events::Recorder;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +27,7 @@ use super::status::CanaryReleaseStatus;
 use super::{claim, decided, is_present, last_decision, leader, name_of, owned, rival};
 use crate::clock::Clock;
 use crate::engine::{Control, JournalEntry, Ledger, ReleaseStatus};
+use crate::kubernetes::events::Events;
 use crate::kubernetes::gateway::conditions::Refused;
 use crate::kubernetes::home::Home;
 use crate::kubernetes::lease::Leadership;
@@ -55,7 +55,7 @@ pub struct Controller {
     book: Arc<Book>,
     leadership: Arc<Leadership>,
     clock: Arc<dyn Clock>,
-    recorder: Recorder,
+    events: Events,
     settings: Settings,
     home: Home,
     /// What the cluster was told here to be held, since this replica leads.
@@ -86,9 +86,7 @@ impl Controller {
         clock: Arc<dyn Clock>,
         settings: Settings,
     ) -> Self {
-        let instance = Some(settings.pod.clone());
-        let reporter = kube::runtime::events::Reporter { controller: "weir".into(), instance };
-        let recorder = Recorder::new(client.clone(), reporter);
+        let events = Events::new(client.clone(), "weir", Some(settings.pod.clone()), "Release");
         let (home, told, given_up, written, evidence, answered) = Default::default();
         Self {
             client,
@@ -96,7 +94,7 @@ impl Controller {
             book,
             leadership,
             clock,
-            recorder,
+            events,
             settings,
             home,
             told,

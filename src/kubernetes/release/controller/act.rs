@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 
 use super::super::crd::OnAbort;
@@ -11,7 +11,6 @@ use super::super::report::camel;
 use super::super::revision::{Fields, hash, release as released};
 use super::super::{fields, hold};
 use super::*;
-use crate::kubernetes::apply::{MOST_OF_A_NOTE, is_ending};
 
 impl Controller {
     /// Keeps the release until its Deployment is as it was found: to be called before anything of that is held.
@@ -125,16 +124,8 @@ impl Controller {
     }
 
     async fn event(&self, release: &CanaryRelease, bad: bool, reason: &str, note: &str) {
-        let event = Event {
-            type_: if bad { EventType::Warning } else { EventType::Normal },
-            reason: reason.to_owned(),
-            note: Some(note[..note.floor_char_boundary(MOST_OF_A_NOTE)].to_owned()),
-            action: "Release".to_owned(),
-            secondary: None,
-        };
-        if let Err(error) = self.recorder.publish(&event, &release.object_ref(&())).await
-            && !is_ending(&error)
-        {
+        let type_ = if bad { EventType::Warning } else { EventType::Normal };
+        if let Err(error) = self.events.tell(&release.object_ref(&()), type_, reason, note).await {
             tracing::warn!("an event is not written: {error}");
         }
     }
