@@ -19,6 +19,7 @@ pub async fn a_canary_has_as_many_pods_as_its_share_needs_and_no_more(ns: Namesp
     ensure!(app.ns.jsonpath("deployment/app", "{.spec.strategy.rollingUpdate.maxSurge}").await? == "1");
     app.visitors.were_all_answered()?;
     app.ns.kubectl("weir retry app").await?;
+    app.wait("Progressing").await?;
     app.ns.kubectl("weir promote app").await?;
     app.is("v2").await?;
     ensure!(app.ns.jsonpath("deployment/app", "{.spec.strategy.rollingUpdate.maxSurge}").await? == "3");

@@ -1,12 +1,11 @@
 //! `kubectl weir`: what people ask of a release, and who may ask it.
 
 use anyhow::{Context, ensure};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::ChildStdout;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 use tokio::time::timeout;
 
 use crate::harness::{Namespace, PATIENCE, Result, eventually};
-use crate::workloads::{App, quick, steady};
+use crate::workloads::{App, steady};
 
 pub async fn commands_and_explanations_fit_the_moment(ns: Namespace) -> Result {
     let app = App::open(ns, "deployment.yaml", steady).await?;
@@ -36,6 +35,8 @@ pub async fn who_may_abort_may_not_promote_and_nobody_speaks_for_another(ns: Nam
     app.start("v2").await?;
     app.ns.apply(DUTY).await?;
     let duty = app.ns.seen_by("duty").await?;
+    eventually("the API server knows the role", async || Ok(duty.kubectl("get canaryrelease app").await.is_ok()))
+        .await?;
     let refused = async |arguments: &str, input: &str| {
         let done = duty.try_run("kubectl", &arguments.split_whitespace().collect::<Vec<_>>(), input).await?;
         ensure!(!done.status.success(), "kubectl {arguments} was done");
@@ -91,43 +92,46 @@ pub async fn a_watched_status_shows_each_change_until_it_is_ended(ns: Namespace)
 
 pub async fn a_wait_ends_with_what_is_decided_about_the_image_that_was_set_last(ns: Namespace) -> Result {
     let start = "  startDeadline: 20s\n  analysis:\n";
-    let app = App::open(ns, "deployment.yaml", |text| quick(text).replace("  analysis:\n", start)).await?;
-    let (code, told, _) = waited(&app, "").await?;
+    let app = App::open(ns, "deployment.yaml", |text| steady(text).replace("  analysis:\n", start)).await?;
+    let (code, told) = waited(&app, "").await?;
     ensure!(code == Some(0) && told.contains("no other one is wanted"), "nothing is in question: {code:?} {told}");
     let set_image =
         async |version: &str| app.ns.kubectl(&format!("set image deployment/app app=weir/demo-app:{version}")).await;
     set_image("v2").await?;
-    let (code, told, meanwhile) = waited(&app, "").await?;
-    ensure!(code == Some(0) && told.contains("promoted"), "{code:?} {told}");
-    ensure!(meanwhile.contains("app: Progressing, canary at 50%"), "each step is shown: {meanwhile}");
+    let mut wait = app.ns.command("kubectl").args(["weir", "wait", "app"]).spawn()?;
+    let mut shown = BufReader::new(wait.stderr.take().context("it was piped")?).lines();
+    shows(&mut shown, "app: Progressing, canary at 50%").await?;
+    app.ns.kubectl("weir promote app").await?;
+    let done = timeout(PATIENCE, wait.wait_with_output()).await??;
+    let told = String::from_utf8_lossy(&done.stdout);
+    ensure!(done.status.code() == Some(0) && told.contains("promoted"), "{:?} {told}", done.status);
     let stands = app.ns.jsonpath("canaryrelease/app", "{.status.decisions[-1:].state.phase}").await?;
     ensure!(stands == "promoted", "{stands}");
 
     // While the Deployment is paused nobody can have seen what is wanted.
     app.ns.kubectl("rollout pause deployment/app").await?;
     set_image("does-not-exist").await?;
-    let (code, told, _) = waited(&app, "--timeout 0s").await?;
+    let (code, told) = waited(&app, "--timeout 0s").await?;
     ensure!(code == Some(3) && told.starts_with("app: "), "it is not decided yet: {code:?} {told}");
     app.ns.kubectl("rollout resume deployment/app").await?;
-    let (code, told, _) = waited(&app, "").await?;
+    let (code, told) = waited(&app, "").await?;
     ensure!(code == Some(1) && told.contains("does not start"), "{code:?} {told}");
     app.ns.kubectl("rollout undo deployment/app").await?;
     app.is("v2").await?;
-    let (code, told, _) = waited(&app, "").await?;
+    let (code, told) = waited(&app, "").await?;
     ensure!(code == Some(0), "nothing else is wanted any more: {code:?} {told}");
     app.visitors.were_all_answered()
 }
 
-/// How `kubectl weir wait` ends, and what it prints: the answer, and what it shows until then.
-async fn waited(app: &App, options: &str) -> Result<(Option<i32>, String, String)> {
+/// How `kubectl weir wait` ends, and its answer.
+async fn waited(app: &App, options: &str) -> Result<(Option<i32>, String)> {
     let arguments = ["weir", "wait", "app"].into_iter().chain(options.split_whitespace()).collect::<Vec<_>>();
     let done = app.ns.try_run("kubectl", &arguments, "").await?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ok((done.status.code(), text(&done.stdout), text(&done.stderr)))
+    Ok((done.status.code(), String::from_utf8_lossy(&done.stdout).into_owned()))
 }
 
 /// Reads what is printed as far as a line that begins like this.
-async fn shows(lines: &mut Lines<BufReader<ChildStdout>>, wanted: &str) -> Result {
+async fn shows(lines: &mut Lines<BufReader<impl AsyncRead + Unpin>>, wanted: &str) -> Result {
     let read = async {
         while let Some(line) = lines.next_line().await? {
             if line.starts_with(wanted) {

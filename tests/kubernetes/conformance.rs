@@ -14,7 +14,7 @@ use crate::weir::{self, Class};
 pub async fn the_gateway_api_is_implemented_as_its_own_suite_wants_it(ns: Namespace) -> Result {
     let class = Class { name: "weir".to_owned(), controller: "weir.dev/gateway-controller".to_owned() };
     weir::install_as(&ns, 1, &class, &[]).await?;
-    ns.kubectl("wait --for=condition=Accepted gatewayclass/weir --timeout=60s").await?;
+    ns.kubectl("wait --for=condition=Accepted gatewayclass/weir --timeout=180s").await?;
     let report = report();
     std::fs::create_dir_all(report.parent().unwrap_or(Path::new(".")))?;
     let options = report.with_extension("options");

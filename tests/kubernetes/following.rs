@@ -56,7 +56,16 @@ pub async fn endpoints_that_come_and_go_are_followed_within_a_second(ns: Namespa
         followed(replicas + usize::from(open)).await?;
     }
     for _ in 0..2 {
-        let victim = ns.run("kubectl", &["get", "pods", "-l", "app=shop,pod-template-hash", "-o", FIRST], "").await?;
+        let names = Cell::new(Vec::new());
+        eventually("nobody else is on the way out", async || {
+            let told = ns.run("kubectl", &["get", "pods", "-l", "app=shop,pod-template-hash", "-o", NAMES], "").await?;
+            let all: Vec<_> = told.split_whitespace().map(str::to_owned).collect();
+            let two = all.len() == 2;
+            names.set(all);
+            Ok(two)
+        })
+        .await?;
+        let victim = names.take().swap_remove(0);
         ns.kubectl(&format!("delete pod {victim}")).await?;
         let gone = async || Ok(ns.try_run("kubectl", &["get", "pod", &victim], "").await?.stdout.is_empty());
         eventually("it is gone", gone).await?;
@@ -293,7 +302,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ROTATIONS: usize = 5;
 
 /// The first of some objects.
-const FIRST: &str = "jsonpath={.items[0].metadata.name}";
+const NAMES: &str = "jsonpath={.items[*].metadata.name}";
 
 const PLAIN: &str = "{name: http, port: 80, protocol: HTTP}";
 const SECURE: &str = "{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: shop-tls}]}}";

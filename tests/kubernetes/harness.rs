@@ -3,7 +3,7 @@
 //! ```text
 //! async fn a_canary_is_promoted(ns: Namespace) -> Result {
 //!     ns.apply(&demo_app("shop", "v1", 3)).await?;                     // Deployment and LoadBalancer Service
-//!     ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+//!     ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
 //!     let address = ns.balancer("shop").await?;                        // 10.245.x.y
 //!     eventually("v1 answers", async || Ok(get(address, 80, "/version").await?.text == "v1\n")).await?;
 //!     let ready = ns.read("apps/v1", "deployments/shop").await?["status"]["readyReplicas"].as_u64();
@@ -93,7 +93,7 @@ impl Namespace {
         let mut command = self.command(program);
         let mut child = command.args(arguments).stdin(Stdio::piped()).spawn().with_context(|| program.to_owned())?;
         child.stdin.take().context("it was piped")?.write_all(input.as_bytes()).await?;
-        Ok(timeout(PATIENCE, child.wait_with_output()).await.with_context(|| format!("{program} {arguments:?}"))??)
+        Ok(timeout(PROGRAM, child.wait_with_output()).await.with_context(|| format!("{program} {arguments:?}"))??)
     }
 
     /// A program of the cluster that knows this namespace, to be started as the trial likes. It ends with its `Child`.
@@ -274,6 +274,7 @@ spec:
           readinessProbe:
             httpGet: {{path: /healthz, port: http}}
             periodSeconds: 1
+            timeoutSeconds: 10
 ---
 apiVersion: v1
 kind: Service
@@ -383,6 +384,9 @@ static COUNT: AtomicU32 = AtomicU32::new(1);
 
 /// The longest that one thing may take.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The longest that a program may run, which has a shorter time of its own.
+const PROGRAM: Duration = Duration::from_secs(200);
 
 /// The longest that a trial may take.
 const LONGEST: Duration = Duration::from_secs(600);

@@ -4,7 +4,7 @@ use crate::harness::{Namespace, Result, demo_app, eventually, get};
 
 pub async fn a_deployment_answers_by_its_service_and_by_its_load_balancer(ns: Namespace) -> Result {
     ns.apply(&demo_app("shop", "v1", 2)).await?;
-    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     let balancer = ns.balancer("shop").await?;
     let service = ns.address("v1", "services/shop", "/spec/clusterIP").await?;
     for address in [balancer, service] {
@@ -14,7 +14,7 @@ pub async fn a_deployment_answers_by_its_service_and_by_its_load_balancer(ns: Na
 }
 
 pub async fn a_pod_that_is_deleted_finishes_what_it_has_begun(ns: Namespace) -> Result {
-    ns.kubectl("run app --image=weir/demo-app:v1 --env=WEIR_DEMO_APP_LATENCY=700ms").await?;
+    ns.kubectl("run app --image=weir/demo-app:v1 --env=WEIR_DEMO_APP_LATENCY=300ms").await?;
     let address = ns.address("v1", "pods/app", "/status/podIP").await?;
     eventually("it answers", async || Ok(get(address, 8080, "/healthz").await?.status == 200)).await?;
     let begun = tokio::spawn(async move { get(address, 8080, "/").await });
@@ -41,14 +41,14 @@ pub async fn a_container_that_crashes_is_started_again_later_and_later(ns: Names
 
 pub async fn what_a_container_prints_can_be_read(ns: Namespace) -> Result {
     ns.kubectl("run app --image=weir/demo-app:v1").await?;
-    ns.kubectl("wait --for=condition=Ready pod/app --timeout=60s").await?;
+    ns.kubectl("wait --for=condition=Ready pod/app --timeout=180s").await?;
     eventually("the first line is there", async || Ok(ns.kubectl("logs app").await? == "listening on 0.0.0.0:8080\n"))
         .await
 }
 
 pub async fn configuration_reaches_a_pod_as_files_and_as_variables(ns: Namespace) -> Result {
     ns.apply(CONFIGURED).await?;
-    ns.kubectl("wait --for=jsonpath={.status.phase}=Succeeded pod/reader --timeout=60s").await?;
+    ns.kubectl("wait --for=jsonpath={.status.phase}=Succeeded pod/reader --timeout=180s").await?;
     let printed = ns.kubectl("logs reader").await?;
     let expected = format!("from a file\nfrom a secret\nreader of {}\n{}\n", ns.name, ns.name);
     assert_eq!(printed, expected);

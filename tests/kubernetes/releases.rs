@@ -112,7 +112,7 @@ impl Shop {
         ns.apply(&route("shop").replace("  hostnames: [shop.test]\n", "")).await?;
         ns.apply(release).await?;
         weir::install(&ns, 2).await?;
-        ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+        ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
         let address = ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
         eventually("v1 answers", async || Ok(get(address, 80, "/version").await?.text == "v1\n")).await?;
         let shop = Self { ns, visitors: Visitors::come(address) };
@@ -133,7 +133,7 @@ impl Shop {
     }
 
     pub async fn wait(&self, condition: &str) -> Result {
-        self.ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/shop --timeout=90s")).await.map(drop)
+        self.ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/shop --timeout=180s")).await.map(drop)
     }
 
     /// What weir holds during a rollout.
@@ -191,14 +191,16 @@ impl Shop {
 }
 
 pub async fn a_good_image_is_promoted_and_the_native_rollout_ends_by_itself(ns: Namespace) -> Result {
-    let shop = Shop::open(ns, "").await?;
+    let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
     shop.fields_are_held().await?;
     shop.wait("Progressing").await?;
+    let soon = r#"{"spec":{"analysis":{"minimumTime":"3s"}}}"#;
+    shop.ns.run("kubectl", &["patch", "canaryrelease", "shop", "--type=merge", "-p", soon], "").await?;
     shop.wait("Promoted").await?;
-    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     shop.fields_become(FOUND).await?;
-    ensure!((shop.ready("v1").await?, shop.ready("v2").await?) == (0, 4));
+    shop.has(0, 4).await?;
     shop.has_no_fields_of_weirs().await?;
     ensure!(shop.visitors.seen.v2.get() > 0);
     shop.ns.tells(&["Normal Started", "Normal StepPassed", "Normal Healthy"]).await?;
@@ -235,7 +237,7 @@ pub async fn with_on_abort_undo_an_aborted_deployment_has_its_stable_template_ag
     shop.wait("Aborted").await?;
     eventually("the template is the stable one", async || Ok(template().await? == stable)).await?;
     shop.fields_become(FOUND).await?;
-    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     eventually("the bad pods are gone", async || Ok((shop.ready("v1").await?, shop.ready("v2").await?) == (4, 0)))
         .await?;
     let history = shop.ns.kubectl("rollout history deployment/shop").await?;
@@ -338,9 +340,9 @@ pub async fn a_release_that_is_deleted_leaves_the_deployment_as_it_was_found(ns:
     let shop = Shop::held(ns).await?;
     shop.deploy("").await?;
     shop.wait("Progressing").await?;
-    shop.ns.kubectl("delete canaryrelease/shop --timeout=60s").await?;
+    shop.ns.kubectl("delete canaryrelease/shop --timeout=180s").await?;
     shop.fields_become(FOUND).await?;
-    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     shop.nobody_was_turned_away()
 }
 
@@ -356,15 +358,15 @@ pub async fn when_weir_itself_is_deleted_the_deployment_is_left_as_it_was_found_
     ensure!(finalizers().await?.contains("weir.dev"), "what is held must not be forgotten");
     shop.nobody_was_turned_away()?;
     shop.visitors.go();
-    shop.ns.kubectl("delete deployment/weir --timeout=60s").await?;
+    shop.ns.kubectl("delete deployment/weir --timeout=180s").await?;
     shop.fields_become(FOUND).await?;
-    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
-    ensure!((shop.ready("v1").await?, shop.ready("v2").await?) == (0, 4), "the native rolling update has ended");
+    shop.ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
+    shop.has(0, 4).await?;
     let service = shop.ns.balancer("shop").await?;
     eventually("the Service routes by itself", async || Ok(get(service, 80, "/version").await?.text == "v2\n")).await?;
 
     weir::install(&shop.ns, 2).await?;
-    shop.becomes("{.status.conditions[?(@.type=='Ready')].status}", |ready| ready == "True").await?;
+    shop.becomes("{.status.revisions.stable}", |stable| !stable.is_empty()).await?;
     shop.ns.kubectl("set image deployment/shop app=weir/demo-app:v1").await?;
     shop.becomes("{.status.phase}", |phase| phase == "Progressing").await?;
     shop.fields_are_held().await?;
@@ -372,7 +374,7 @@ pub async fn when_weir_itself_is_deleted_the_deployment_is_left_as_it_was_found_
     shop.fields_become(FOUND).await?;
     eventually("nothing is held", async || Ok(finalizers().await?.is_empty())).await?;
     weir::uninstall(&shop.ns).await?;
-    shop.ns.kubectl("delete canaryrelease/shop --timeout=20s").await.map(drop)
+    shop.ns.kubectl("delete canaryrelease/shop --timeout=180s").await.map(drop)
 }
 
 pub async fn what_a_route_among_several_services_sends_to_the_release_is_copied_for_the_canary_and_then_shared(
@@ -381,7 +383,7 @@ pub async fn what_a_route_among_several_services_sends_to_the_release_is_copied_
     let release = weighed("shop").replace("minimumTime: 3s", "minimumTime: 1h");
     let shop = Shop::with(ns, &format!("{release}  mirrorFirst: {{share: 20%, requests: 1000000}}\n")).await?;
     shop.ns.apply(&demo_app("other", "v3", 1)).await?;
-    shop.ns.kubectl("rollout status deployment/other --timeout=60s").await?;
+    shop.ns.kubectl("rollout status deployment/other --timeout=180s").await?;
     let split = r#"{"spec":{"rules":[{"backendRefs":[{"name":"shop","port":80,"weight":70},{"name":"other","port":80,"weight":30}]}]}}"#;
     shop.ns.run("kubectl", &["patch", "httproute", "shop", "--type=merge", "-p", split], "").await?;
     let address = shop.ns.address("gateway.networking.k8s.io/v1", "gateways/shop", "/status/addresses/0/value").await?;
@@ -467,7 +469,7 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
         Ok(!now.is_empty() && now != leader)
     })
     .await?;
-    shop.ns.kubectl("rollout status deployment/weir --timeout=60s").await?;
+    shop.ns.kubectl("rollout status deployment/weir --timeout=180s").await?;
     ensure!(weir::pods(&shop.ns).await?.len() == 2, "there are two again");
     weir::all_agree(&shop.ns, "shop").await?;
     let now = shop.ns.jsonpath("canaryrelease/shop", "{.status.weight} {.status.phase}").await?;
@@ -475,7 +477,7 @@ pub async fn a_leader_that_is_killed_is_followed_by_another_which_knows_everythi
     let lost = shop.visitors.seen.only_by_lost_connections()?;
     shop.ns.kubectl("weir promote shop").await?;
     shop.wait("Promoted").await?;
-    shop.ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    shop.ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     weir::all_agree(&shop.ns, "shop").await?;
     ensure!(shop.visitors.seen.failed.get() == lost, "more fail: {}", shop.visitors.seen.trouble.borrow());
     Ok(())

@@ -30,11 +30,11 @@ pub fn walk(cluster: &Cluster) -> anyhow::Result<()> {
         let app = if commands.is_empty() { APP } else { RELEASE };
         commands.extend([install.to_owned(), app.to_owned(), READY.to_owned()]);
         commands.push(format!("kubectl set image deployment/app app=weir/demo-app:{version}"));
-        commands.push("kubectl wait --for=condition=Progressing canaryrelease/app --timeout=60s".to_owned());
+        commands.push("kubectl wait --for=condition=Progressing canaryrelease/app --timeout=180s".to_owned());
         commands.push(fields_become(HELD));
         commands.extend(removal);
         commands.push(fields_become(FOUND));
-        commands.push("kubectl rollout status deployment/app --timeout=60s".to_owned());
+        commands.push("kubectl rollout status deployment/app --timeout=180s".to_owned());
         commands.push(NOTHING_RUNS.to_owned());
     }
     commands.push(NOTHING_IS_LEFT.to_owned());
@@ -43,7 +43,7 @@ pub fn walk(cluster: &Cluster) -> anyhow::Result<()> {
 
 /// A `delete` of all at once: what it takes to give back is refused, with the reason. Said again, it goes.
 fn refused_at_first(delete: &str) -> Vec<String> {
-    vec![refused(delete), fields_become(FOUND), format!("{delete} --ignore-not-found --timeout=60s")]
+    vec![refused(delete), fields_become(FOUND), format!("{delete} --ignore-not-found --timeout=180s")]
 }
 
 /// Helm waits until everything is given back. It leaves the namespace, and what is only weir's own business in it.
@@ -52,7 +52,7 @@ fn uninstalled() -> Vec<String> {
         "helm uninstall weir --namespace weir-system --timeout 2m".to_owned(),
         fields_become(FOUND),
         "helm uninstall weir-crds --namespace weir-system".to_owned(),
-        "kubectl delete namespace weir-system --timeout=60s".to_owned(),
+        "kubectl delete namespace weir-system --timeout=180s".to_owned(),
     ]
 }
 
@@ -61,8 +61,8 @@ fn namespace_first() -> Vec<String> {
         refused("kubectl delete namespace weir-system"),
         "kubectl weir give-back | grep -x 'the Deployment of the release default/app: as it was found'".to_owned(),
         fields_become(FOUND),
-        "kubectl delete namespace weir-system --timeout=60s".to_owned(),
-        "kubectl delete -k deploy/kustomize/base --ignore-not-found --timeout=60s".to_owned(),
+        "kubectl delete namespace weir-system --timeout=180s".to_owned(),
+        "kubectl delete -k deploy/kustomize/base --ignore-not-found --timeout=180s".to_owned(),
     ]
 }
 
@@ -70,10 +70,10 @@ fn namespace_first() -> Vec<String> {
 fn nobody_to_give_back() -> Vec<String> {
     vec![
         "kubectl -n weir-system scale deployment/weir --replicas=0".to_owned(),
-        "kubectl -n weir-system wait --for=delete pod -l app.kubernetes.io/name=weir --timeout=60s".to_owned(),
+        "kubectl -n weir-system wait --for=delete pod -l app.kubernetes.io/name=weir --timeout=180s".to_owned(),
         fields_become(HELD),
         "kubectl weir give-back".to_owned(),
-        "kubectl delete -k deploy/kustomize/base --ignore-not-found --timeout=60s".to_owned(),
+        "kubectl delete -k deploy/kustomize/base --ignore-not-found --timeout=180s".to_owned(),
     ]
 }
 
@@ -85,13 +85,13 @@ fn refused(delete: &str) -> String {
 /// Its name.
 pub const WAY: &str = "removal";
 
-const BASE: &str = "kubectl apply --server-side -k deploy/kustomize/base && kubectl -n weir-system rollout status deployment/weir --timeout=60s";
+const BASE: &str = "kubectl apply --server-side -k deploy/kustomize/base && kubectl -n weir-system rollout status deployment/weir --timeout=180s";
 
 const APP: &str = "kubectl apply -f deploy/examples/deployment.yaml";
 
 const RELEASE: &str = r#"echo '{"apiVersion":"weir.dev/v1alpha1","kind":"CanaryRelease","metadata":{"name":"app"},"spec":{"targetRef":{"kind":"Deployment","name":"app"}}}' | kubectl apply -f -"#;
 
-const READY: &str = "kubectl wait --for=condition=Ready canaryrelease/app --timeout=60s";
+const READY: &str = "kubectl wait --for=condition=Ready canaryrelease/app --timeout=180s";
 
 /// All but the kinds has gone.
 const NOTHING_RUNS: &str = "! kubectl get namespaces,clusterroles,clusterrolebindings,gatewayclasses,ingressclasses,validatingadmissionpolicies -o name | grep weir";

@@ -4,7 +4,7 @@ use crate::harness::{Namespace, Result, demo_app, eventually, get};
 
 pub async fn an_image_is_set_and_undone(ns: Namespace) -> Result {
     ns.apply(&demo_app("shop", "v1", 3)).await?;
-    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     let address = ns.balancer("shop").await?;
     let answers = async |version: &str| {
         let expected = format!("{version}\n");
@@ -12,10 +12,10 @@ pub async fn an_image_is_set_and_undone(ns: Namespace) -> Result {
     };
     answers("v1").await?;
     ns.kubectl("set image deployment/shop app=weir/demo-app:v2").await?;
-    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     answers("v2").await?;
     ns.kubectl("rollout undo deployment/shop").await?;
-    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     answers("v1").await?;
     let history = ns.kubectl("rollout history deployment/shop").await?;
     assert!(history.contains("\n3 "), "the undo is revision 3:\n{history}");
@@ -24,7 +24,7 @@ pub async fn an_image_is_set_and_undone(ns: Namespace) -> Result {
 
 pub async fn an_image_that_does_not_exist_leaves_the_old_pods_serving(ns: Namespace) -> Result {
     ns.apply(&demo_app("shop", "v1", 2)).await?;
-    ns.kubectl("rollout status deployment/shop --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/shop --timeout=180s").await?;
     let address = ns.balancer("shop").await?;
     eventually("v1 answers", async || Ok(get(address, 80, "/version").await?.text == "v1\n")).await?;
     ns.kubectl("set image deployment/shop app=weir/demo-app:does-not-exist").await?;

@@ -2,7 +2,8 @@
 
 use anyhow::ensure;
 
-use crate::harness::{Namespace, Result, eventually};
+use crate::harness::{Namespace, Result, SHARED, eventually};
+use crate::weir::all_agree_in;
 use crate::workloads::{HOST, Visitors, quick};
 
 pub async fn a_good_candidate_is_promoted_and_a_later_bad_one_is_aborted_without_touching_a_deployment(
@@ -25,7 +26,12 @@ pub async fn a_good_candidate_is_promoted_and_a_later_bad_one_is_aborted_without
 
     // What was promoted goes into service for good, and the candidate's place is free for the next one.
     ns.kubectl("set image deployment/app-v1 app=weir/demo-app:v2").await?;
-    ns.kubectl("rollout status deployment/app-v1 --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/app-v1 --timeout=180s").await?;
+    eventually("the pods of v1 are gone", async || {
+        let images = ns.kubectl("get pods -o jsonpath={.items[*].spec.containers[0].image}").await?;
+        Ok(!images.contains("v1"))
+    })
+    .await?;
     // It stays at its first step until there are pods to judge.
     let next = r#"{"spec":{"revision":"v3","steps":[{"weight":"10%","atLeast":"1h"},{"weight":"50%"}]}}"#;
     ns.run("kubectl", &["patch", "canaryrelease", "app", "--type=merge", "-p", next], "").await?;
@@ -37,6 +43,7 @@ pub async fn a_good_candidate_is_promoted_and_a_later_bad_one_is_aborted_without
     let patch = format!(r#"{{"spec":{{"template":{{"spec":{{"containers":[{bad}]}}}}}}}}"#);
     ns.run("kubectl", &["patch", "deployment", "app-v2", "-p", &patch], "").await?;
     wait(&ns, "Aborted").await?;
+    all_agree_in(&ns.sibling(SHARED)?, &ns, "app").await?;
     becomes(&ns, "{.status.weight} {.status.decisions[-1:].reason.kind}", "0% convicted").await?;
     let window = async || {
         let by_v3 = || Result::Ok(visitors.failed_by_nobody_but("v3")? + visitors.seen("v3"));
@@ -64,5 +71,5 @@ async fn becomes(ns: &Namespace, path: &str, wanted: &str) -> Result {
 }
 
 async fn wait(ns: &Namespace, condition: &str) -> Result {
-    ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/app --timeout=60s")).await.map(drop)
+    ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/app --timeout=180s")).await.map(drop)
 }

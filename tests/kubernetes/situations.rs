@@ -27,10 +27,10 @@ pub async fn one_pod_of_each_and_five_percent_of_10_000_requests(ns: Namespace) 
     near(&seen, 500)?;
     // However many pods either side has.
     ns.kubectl("scale deployment/app-v1 --replicas=3").await?;
-    ns.kubectl("rollout status deployment/app-v1 --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/app-v1 --timeout=180s").await?;
     near(&versions(address, 2_000, 4).await?, 100)?;
     ns.kubectl("scale deployment/app-v2 --replicas=3").await?;
-    ns.kubectl("rollout status deployment/app-v2 --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/app-v2 --timeout=180s").await?;
     near(&versions(address, 2_000, 4).await?, 100)
 }
 
@@ -52,14 +52,15 @@ pub async fn an_ingress_with_nginx_canary_annotations_is_served_as_it_is(ns: Nam
         let host: &[(&str, &str)] = &[("host", &host)];
         Result::Ok(get_with(address, 80, "/version", &[host, fields].concat()).await?.text)
     };
-    eventually("v1 and v2 answer", async || {
-        Ok(version(&[("x-canary", "always")]).await? == "v2\n" && version(&[("x-canary", "never")]).await? == "v1\n")
+    // One replica may hear of it later than the other, but not change its mind.
+    eventually("who asks for a version gets it, each time", async || {
+        for _ in 0..20 {
+            let chosen = (version(&[("x-canary", "always")]).await?, version(&[("x-canary", "never")]).await?);
+            ensure!((chosen.0.as_str(), chosen.1.as_str()) == ("v2\n", "v1\n"), "{chosen:?}");
+        }
+        Ok(true)
     })
     .await?;
-    for _ in 0..20 {
-        assert_eq!(version(&[("x-canary", "always")]).await?, "v2\n");
-        assert_eq!(version(&[("x-canary", "never")]).await?, "v1\n");
-    }
     let seen = versions_of((address, 80), &host, 2_000, 4).await?;
     near(&seen, 100)
 }
@@ -79,7 +80,7 @@ pub async fn a_host_belongs_to_the_oldest_ingress_and_the_second_is_told(ns: Nam
     let told = async {
         let second = demo_app("app-v1", "v3", 1);
         ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], &second).await?;
-        ns.kubectl(&format!("rollout status deployment/app-v1 --namespace {other} --timeout=60s")).await?;
+        ns.kubectl(&format!("rollout status deployment/app-v1 --namespace {other} --timeout=180s")).await?;
         ns.run("kubectl", &["apply", "--namespace", &other, "-f", "-"], ingress).await?;
         eventually("the second is told", async || {
             let events = ns
@@ -110,7 +111,7 @@ pub async fn a_rolling_update_under_load_fails_no_request(ns: Namespace) -> Resu
         (0..4).map(|_| tokio::task::spawn_local(visit(address, stop.clone(), failed.clone()))).collect();
     for image in ["v2", "v3"] {
         ns.kubectl(&format!("set image deployment/app app=weir/demo-app:{image}")).await?;
-        ns.kubectl("rollout status deployment/app --timeout=90s").await?;
+        ns.kubectl("rollout status deployment/app --timeout=180s").await?;
     }
     stop.store(true, Ordering::Relaxed);
     let mut visits = 0;
@@ -120,8 +121,7 @@ pub async fn a_rolling_update_under_load_fails_no_request(ns: Namespace) -> Resu
     ensure!(visits > 500, "only {visits} visits");
     let failed = failed.take();
     ensure!(failed.is_empty(), "{} of {visits} failed: {failed:#?}", failed.len());
-    assert_eq!(get(address, 80, "/version").await?.text, "v3\n");
-    Ok(())
+    eventually("all is v3", async || Ok(versions(address, 40, 4).await?.get("v3") == Some(&40))).await
 }
 
 pub async fn the_chart_and_the_kustomization_are_the_same_objects(ns: Namespace) -> Result {
@@ -186,7 +186,7 @@ impl Namespace {
         let address = self.address("gateway.networking.k8s.io/v1", "gateways/app", "/status/addresses/0/value").await?;
         eventually("it answers", async || Ok(get(address, 80, "/version").await?.status == 200)).await?;
         for deployment in self.kubectl("get deployments -o name").await?.lines() {
-            self.kubectl(&format!("rollout status {deployment} --timeout=60s")).await?;
+            self.kubectl(&format!("rollout status {deployment} --timeout=180s")).await?;
         }
         Ok(address)
     }
@@ -198,7 +198,7 @@ pub async fn install(ns: &Namespace) -> Result {
     let install = async || {
         ns.run("kubectl", &["apply", "-f", "-"], CLASS).await?;
         // Trials of releases bring the definitions too.
-        let own = ["--namespace", "weir-system", "--create-namespace", "--take-ownership", "--wait"];
+        let own = ["--namespace", "weir-system", "--create-namespace", "--take-ownership", "--wait", "--timeout=180s"];
         let crds = ["upgrade", "--install", "weir-crds", &deploy("helm/weir-crds")];
         ns.run("helm", &[&crds[..], &own].concat(), "").await?;
         ns.sibling(SHARED)?.apply(&admin_token().to_string()).await?;

@@ -9,7 +9,7 @@ pub async fn the_control_surface_takes_the_token_of_a_secret_that_comes_and_chan
     weir::install(&ns, 1).await?;
     ns.kubectl("delete secret weir-admin").await?;
     ns.kubectl("rollout restart deployment/weir").await?;
-    ns.kubectl("rollout status deployment/weir --timeout=60s").await?;
+    ns.kubectl("rollout status deployment/weir --timeout=180s").await?;
     eventually("one is left", async || Ok(weir::pods(&ns).await?.len() == 1)).await?;
     let pod = weir::pods(&ns).await?.remove(0);
     let (first, second) = ("the-first-token-of-the-trial", "another-token-of-the-trial");

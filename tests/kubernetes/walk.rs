@@ -49,11 +49,11 @@ pub fn follow(cluster: &Cluster, commands: impl IntoIterator<Item = String>) -> 
     Ok(())
 }
 
-/// That the held fields of the Deployment `app` are these, within some seconds: minReadySeconds, progressDeadlineSeconds, maxSurge.
+/// That the held fields of the Deployment `app` are these, soon: minReadySeconds, progressDeadlineSeconds, maxSurge.
 pub fn fields_become(wanted: &str) -> String {
     let path = "{.spec.minReadySeconds} {.spec.progressDeadlineSeconds} {.spec.strategy.rollingUpdate.maxSurge}";
     let look = format!("kubectl get deployment app -o jsonpath=\"{path}\" | grep -qx \"{wanted}\"");
-    format!("timeout 20 sh -c 'until {look}; do sleep 0.2; done' || {{ kubectl get deployment app -o yaml; false; }}")
+    format!("timeout 90 sh -c 'until {look}; do sleep 0.2; done' || {{ kubectl get deployment app -o yaml; false; }}")
 }
 
 /// The lines of the README's block that begins like this.

@@ -51,7 +51,7 @@ pub async fn install_as(ns: &Namespace, replicas: u32, class: &Class, variables:
     // First, so that it holds from the beginning.
     items.insert(0, admin_token());
     ns.apply(&json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()).await?;
-    ns.kubectl("rollout status deployment/weir --timeout=60s").await.map(drop)
+    ns.kubectl("rollout status deployment/weir --timeout=180s").await.map(drop)
 }
 
 /// The Secret with the token by which trials ask a weir's control surface.
@@ -65,7 +65,7 @@ pub fn admin_token() -> Value {
 pub async fn uninstall(ns: &Namespace) -> Result {
     let items = objects(ns, &own_class(ns)).await?;
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string();
-    ns.run("kubectl", &["delete", "--timeout=60s", "-f", "-"], &list).await.map(drop)
+    ns.run("kubectl", &["delete", "--timeout=180s", "-f", "-"], &list).await.map(drop)
 }
 
 /// The objects of `deploy/`, in the order in which they are applied.
@@ -90,7 +90,10 @@ fn adapted(mut object: Value, ns: &Namespace, class: &Class) -> Option<Value> {
             object["metadata"]["namespace"] = ns.name.clone().into();
             object["spec"]["minReadySeconds"] = 0.into();
             let container = &mut object["spec"]["template"]["spec"]["containers"][0];
-            container["readinessProbe"]["periodSeconds"] = 1.into();
+            // Often, and with patience: the machine is busy with other trials.
+            for (field, value) in [("periodSeconds", 1), ("timeoutSeconds", 10)] {
+                container["readinessProbe"][field] = value.into();
+            }
             container["args"].as_array_mut()?.push(format!("--controller-name={}", class.controller).into());
         }
         _ => return None,
@@ -110,6 +113,8 @@ pub struct Pod {
     pub name: String,
     pub uid: String,
     pub address: Ipv4Addr,
+    /// Whether it has ever run, and so has a log.
+    has_run: bool,
 }
 
 /// The pods of weir that are not on their way out, by name.
@@ -124,7 +129,11 @@ async fn pods_in(client: &kube::Client, namespace: &str) -> Result<Vec<Pod>> {
         let address = pod["status"]["podIP"].as_str()?.parse().ok()?;
         let metadata = &pod["metadata"];
         let text = |name: &str| metadata[name].as_str().map(str::to_owned);
-        metadata.get("deletionTimestamp").is_none().then_some(Pod { name: text("name")?, uid: text("uid")?, address })
+        let container = &pod["status"]["containerStatuses"][0];
+        let has_run = ["/state/running", "/state/terminated", "/lastState/terminated"];
+        let has_run = has_run.iter().any(|state| container.pointer(state).is_some());
+        let stays = metadata.get("deletionTimestamp").is_none();
+        stays.then_some(Pod { name: text("name")?, uid: text("uid")?, address, has_run })
     };
     Ok(pods["items"].as_array().into_iter().flatten().filter_map(pod).collect())
 }
@@ -230,7 +239,7 @@ pub async fn nothing_was_forbidden(client: &kube::Client, namespaces: [&str; 2])
         line.contains("forbidden") && !line.contains("because it is being terminated")
     };
     for namespace in namespaces {
-        for pod in pods_in(client, namespace).await? {
+        for pod in pods_in(client, namespace).await?.into_iter().filter(|pod| pod.has_run) {
             let path = format!("/api/v1/namespaces/{namespace}/pods/{}/log", pod.name);
             let log = client.request_text(http::Request::get(path).body(Vec::new())?).await;
             let log = log.with_context(|| format!("the log of {} in {namespace}", pod.name))?;

@@ -48,7 +48,7 @@ pub async fn a_restart_is_a_release_of_its_own(ns: Namespace) -> Result {
     let before = app.ns.jsonpath("canaryrelease/app", "{.status.revisions.stable}").await?;
     app.ns.kubectl("rollout restart deployment/app").await?;
     app.wait("Promoted").await?;
-    app.ns.kubectl("rollout status deployment/app --timeout=60s").await?;
+    app.ns.kubectl("rollout status deployment/app --timeout=180s").await?;
     app.becomes("{.status.revisions.stable}", |stable| !stable.is_empty() && stable != before).await?;
     app.visitors.were_all_answered()
 }
@@ -69,7 +69,10 @@ pub async fn with_recreate_requests_wait_for_the_new_pods(ns: Namespace) -> Resu
     })
     .await?;
     app.ns.kubectl("annotate service/app weir.dev/queue-for=soon --overwrite").await?;
-    app.ns.kubectl("wait --for=create event --field-selector involvedObject.kind=Service --timeout=60s").await.map(drop)
+    app.ns
+        .kubectl("wait --for=create event --field-selector involvedObject.kind=Service --timeout=180s")
+        .await
+        .map(drop)
 }
 
 pub async fn a_release_of_a_recreated_deployment_says_why_there_is_no_canary(ns: Namespace) -> Result {
@@ -111,12 +114,16 @@ pub async fn surge_and_min_ready_seconds_are_honoured(ns: Namespace) -> Result {
 pub async fn users_stay_with_their_version_and_an_outage_of_the_database_is_not_blamed_on_the_canary(
     ns: Namespace,
 ) -> Result {
-    let app = App::open(ns, "web-application.yaml", quick_but_patient).await?;
+    let mut app = App::open(ns, "web-application.yaml", quick_but_patient).await?;
     app.start("v2").await?;
     app.ns.kubectl("weir set-weight app 50%").await?;
     app.becomes("{.status.weight}", |weight| weight == "50%").await?;
     every_replica_gives_v2(18..=22, &app.ns).await?;
+    // Whoever comes meanwhile is a new user, too.
+    app.visitors.were_all_answered()?;
+    app.visitors.go();
     let users = users(app.address, 20).await?;
+    app.visitors = Visitors::of(HOST, app.address, &["/"]);
     let on_canary = users.iter().filter(|user| user.version == "v2").count();
     // One more or less in each worker, of which there are four at most.
     ensure!((6..=14).contains(&on_canary), "{on_canary} of 20 new users are on the canary");
@@ -219,8 +226,22 @@ pub async fn a_master_and_its_workers_move_promote_and_abort_together(ns: Namesp
         for one in jobs {
             ns.kubectl(&format!("set image deployment/{one} app=weir/demo-app:{version}")).await?;
         }
-        // The master's canary is seen first: when the workers' is in the rollout, so is the master's.
-        both("{.status.phase}", "Progressing").await
+        // With the one of both: with the first canary a rollout begins that has the other's old revision.
+        eventually("the rollout of both canaries is under way", async || {
+            let mut begun = String::new();
+            for one in jobs {
+                let status = ns.read("weir.dev/v1alpha1", &format!("canaryreleases/{one}")).await?["status"].take();
+                let known = &status["revisions"];
+                let since: jiff::Timestamp = known["since"].as_str().unwrap_or_default().parse()?;
+                begun = format!("{begun}+{}", since.as_millisecond());
+                ensure!(known["canary"].is_string() && status["phase"] == "Progressing", "{one}: {status:#}");
+            }
+            let path = "{.status.decisions[-1:].state.rollout}";
+            let rollout = ns.jsonpath(&format!("canaryrelease/{}", jobs[0]), path).await?;
+            ensure!(rollout.ends_with(&begun.replacen('+', "#", 1)), "{rollout} is not of {begun}");
+            Ok(true)
+        })
+        .await
     };
     for one in jobs {
         eventually("what runs is stable", async || {
@@ -249,7 +270,7 @@ pub async fn a_master_and_its_workers_move_promote_and_abort_together(ns: Namesp
     ns.kubectl("weir promote master").await?;
     both("{.status.phase}", "Promoted").await?;
     for one in jobs {
-        ns.kubectl(&format!("rollout status deployment/{one} --timeout=60s")).await?;
+        ns.kubectl(&format!("rollout status deployment/{one} --timeout=180s")).await?;
     }
     start("v3").await?;
     ns.kubectl("weir abort worker").await?;
@@ -281,7 +302,7 @@ pub async fn scaling_under_load_loses_nothing(ns: Namespace) -> Result {
     for replicas in [6, 1, 3] {
         app.ns.kubectl(&format!("scale deployment/app --replicas={replicas}")).await?;
         eventually("it is scaled", async || Ok(app.pods().await? == replicas)).await?;
-        app.ns.kubectl("rollout status deployment/app --timeout=60s").await?;
+        app.ns.kubectl("rollout status deployment/app --timeout=180s").await?;
     }
     app.visitors.were_all_answered()
 }
@@ -314,22 +335,33 @@ async fn two_namespaces(blue: Namespace, green: Namespace) -> Result {
 }
 
 pub async fn a_canary_in_a_crash_loop_gets_nothing_and_is_aborted_at_its_deadline(ns: Namespace) -> Result {
-    never_starts(ns, r#"{"name":"app","image":"weir/demo-app:crash"}"#, "CrashLoopBackOff").await
+    // It waits longer each time: then it says so most of the time.
+    never_starts(ns, r#"{"name":"app","image":"weir/demo-app:crash"}"#, "CrashLoopBackOff", 4).await
 }
 
 pub async fn a_canary_that_is_never_ready_gets_nothing_and_is_aborted_at_its_deadline(ns: Namespace) -> Result {
     let probe = r#"{"httpGet":{"path":"/healthz","port":9},"periodSeconds":1}"#;
     let container = format!(r#"{{"name":"app","image":"weir/demo-app:v2","readinessProbe":{probe}}}"#);
-    never_starts(ns, &container, "is not ready").await
+    never_starts(ns, &container, "is not ready", 0).await
 }
 
-/// Deploys `container`, which the release says `why` about.
-async fn never_starts(ns: Namespace, container: &str, why: &str) -> Result {
-    let with_deadline = |text: &str| quick(text).replace("  analysis:", "  startDeadline: 8s\n  analysis:");
+/// Deploys `container`, which the release says `why` about once it has been started again so often.
+async fn never_starts(ns: Namespace, container: &str, why: &str, restarts: u64) -> Result {
+    let with_deadline = |text: &str| quick(text).replace("  analysis:", "  startDeadline: 1h\n  analysis:");
     let app = App::open(ns, "deployment.yaml", with_deadline).await?;
     let patch = format!(r#"{{"spec":{{"template":{{"spec":{{"containers":[{container}]}}}}}}}}"#);
     app.ns.run("kubectl", &["patch", "deployment", "app", "-p", &patch], "").await?;
+    let canary = async || {
+        let pods = app.ns.read("v1", "pods?labelSelector=app%3Dapp").await?["items"].take();
+        let has_restarted =
+            |pod: &serde_json::Value| pod["status"]["containerStatuses"][0]["restartCount"].as_u64() >= Some(restarts);
+        Ok(pods.as_array().into_iter().flatten().any(has_restarted))
+    };
+    eventually("it has been started often enough", canary).await?;
     app.becomes("{.status.conditions[?(@.type=='Ready')].message}", |said| said.contains(why)).await?;
+    ensure!(app.phase().await? != "Aborted", "there is time until the deadline");
+    let deadline = r#"{"spec":{"startDeadline":"1s"}}"#;
+    app.ns.run("kubectl", &["patch", "canaryrelease", "app", "--type=merge", "-p", deadline], "").await?;
     app.wait("Aborted").await?;
     app.becomes("{.status.decisions[-1:].reason.kind}", |reason| reason == "cannotStart").await?;
     app.becomes("{.status.decisions[-1:].message}", |said| said.contains(why)).await?;
@@ -376,7 +408,7 @@ impl App {
     async fn at(ns: Namespace, address: Ipv4Addr, host: &str) -> Result<Self> {
         let v1 = async || Ok(get_with(address, 80, "/version", &[("host", host)]).await?.text == "v1\n");
         eventually("v1 answers", v1).await?;
-        ns.kubectl("rollout status deployment/app --timeout=60s").await?;
+        ns.kubectl("rollout status deployment/app --timeout=180s").await?;
         let app = Self { ns, address, visitors: Visitors::of(host, address, &["/"]) };
         if app.ns.kubectl("get canaryreleases -o name").await?.contains("app") && !app.is_recreate().await? {
             app.becomes("{.status.revisions.stable}", |stable| !stable.is_empty()).await?;
@@ -408,7 +440,7 @@ impl App {
 
     /// Nothing but `version` is there, and it answers.
     pub async fn is(&self, version: &str) -> Result {
-        self.ns.kubectl("rollout status deployment/app --timeout=90s").await?;
+        self.ns.kubectl("rollout status deployment/app --timeout=180s").await?;
         let wanted = format!("weir/demo-app:{version}");
         eventually(&format!("all pods are {version}"), async || {
             let pods = self.ns.kubectl("get pods -l app=app -o jsonpath={.items[*].spec.containers[0].image}").await?;
@@ -432,7 +464,7 @@ impl App {
     }
 
     pub async fn wait(&self, condition: &str) -> Result {
-        self.ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/app --timeout=90s")).await.map(drop)
+        self.ns.kubectl(&format!("wait --for=condition={condition} canaryrelease/app --timeout=180s")).await.map(drop)
     }
 
     async fn phase(&self) -> Result<String> {
@@ -513,6 +545,11 @@ impl Visitors {
         Ok(own)
     }
 
+    /// Sends them away, whatever they wait for.
+    fn go(&self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+
     /// How often `version` answered.
     pub fn seen(&self, version: &str) -> u32 {
         self.book.versions.borrow().get(version).copied().unwrap_or_default()
@@ -528,7 +565,7 @@ impl Visitors {
 
 impl Drop for Visitors {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.go();
     }
 }
 
