@@ -6,7 +6,7 @@
 
 mod sides;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
@@ -20,10 +20,11 @@ use crate::types::Name;
 /// Puts the releases of `world` into `file`, whose backends are those of Services: `namespace/service/port`. Which releases
 /// have a route to them. Of those that `is_bad` says cannot be compiled, stable alone is served.
 pub fn attach(world: &World, file: &mut File, is_bad: &dyn Fn(&Key) -> bool) -> BTreeSet<Key> {
+    let places = Places::of(file);
     let mut ours = BTreeSet::new();
     for (key, release) in world.canary_releases.iter().filter(|(key, _)| rival(world, key).is_none()) {
         let judged = !is_bad(&leader(world, key));
-        if (Attaching { world, file: &mut *file, key, release, judged }.all()) {
+        if (Attaching { world, places: &places, file: &mut *file, key, release, judged }.all()) {
             ours.insert(key.clone());
         }
     }
@@ -36,17 +37,53 @@ pub fn alone(world: &World, key: &Key) -> Option<File> {
     let release = world.canary_releases.at(key).filter(|_| leader(world, key) == *key)?;
     let (name, stable, canary) = (name_of(key)?, "stable".parse::<Name>().ok()?, "canary".parse::<Name>().ok()?);
     let mut file = File::default();
-    let rules = Attaching { world, file: &mut file, key, release, judged: true }
-        .rules(release, between(stable.clone(), canary.clone()));
+    let attaching = Attaching { world, places: &Places::default(), file: &mut file, key, release, judged: true };
+    let rules = attaching.rules(release, between(stable.clone(), canary.clone()));
     let nowhere = || Backend { endpoints: vec!["127.0.0.1:1".to_owned()], ..Backend::default() };
     file.backends.extend([(stable, nowhere()), (canary, nowhere())]);
     file.releases.insert(name, rules);
     Some(file)
 }
 
+/// Where each Service is in a configuration.
+#[derive(Default)]
+struct Places {
+    /// Its backends, by its namespace and name.
+    backends: BTreeMap<Key, Vec<Name>>,
+    /// The routes that send to a backend.
+    routes: BTreeMap<Name, BTreeSet<usize>>,
+}
+
+impl Places {
+    fn of(file: &File) -> Self {
+        let mut places = Self::default();
+        for name in file.backends.keys() {
+            if let Some(service) = service_of(name) {
+                places.backends.entry(service).or_default().push(name.clone());
+            }
+        }
+        for (index, route) in file.routes.iter().enumerate() {
+            let split = route.backends.iter().flatten().filter_map(|one| one.name.as_ref());
+            for name in split.chain(&route.backend) {
+                places.routes.entry(name.clone()).or_default().insert(index);
+            }
+        }
+        places
+    }
+}
+
+/// The Service that `backend` is of: `namespace/service/port`.
+fn service_of(backend: &Name) -> Option<Key> {
+    let mut parts = backend.as_str().split('/');
+    let (namespace, service, port) = (parts.next()?, parts.next()?, parts.next()?);
+    let whole = parts.next().is_none() && port.parse::<u16>().is_ok();
+    whole.then(|| Key::new(namespace, service))
+}
+
 /// One release on its way into the configuration.
 struct Attaching<'a> {
     world: &'a World,
+    places: &'a Places,
     file: &'a mut File,
     key: &'a Key,
     release: &'a CanaryRelease,
@@ -57,22 +94,10 @@ struct Attaching<'a> {
 impl Attaching<'_> {
     /// Every Service that belongs to the release; whether a route leads to one.
     fn all(&mut self) -> bool {
-        let mut any = false;
-        let backends: Vec<(Name, String)> =
-            self.file.backends.keys().filter_map(|name| self.service_of(name)).collect();
-        for (name, service) in backends {
-            let Some(sides) = Sides::of(self.world, self.key, self.release, &service) else { continue };
-            any |= self.one(&name, &sides);
-        }
-        any
-    }
-
-    /// The backend of a Service in the release's namespace, with the Service's name.
-    fn service_of(&self, backend: &Name) -> Option<(Name, String)> {
-        let mut parts = backend.as_str().split('/');
-        let (namespace, service, port) = (parts.next()?, parts.next()?, parts.next()?);
-        let whole = parts.next().is_none() && port.parse::<u16>().is_ok() && namespace == self.key.namespace;
-        whole.then(|| (backend.clone(), service.to_owned()))
+        let Some((services, sides)) = Sides::of(self.world, self.key, self.release) else { return false };
+        let places = self.places;
+        let backends = services.iter().filter_map(|service| places.backends.get(service)).flatten();
+        backends.fold(false, |any, name| self.one(name, &sides) || any)
     }
 
     /// The backend `name` of a Service that belongs to the release; whether a route leads to it.
@@ -107,13 +132,8 @@ impl Attaching<'_> {
     /// The places of the routes that send to the backend `name`, and leave it to the release who gets what.
     fn routes(&self, name: &Name, sides: &Sides) -> Vec<usize> {
         let canary = sides.other_service(&self.key.namespace);
-        let sends = |route: &Route| {
-            let split = route.backends.iter().flatten().filter_map(|one| one.name.as_ref());
-            split.chain(&route.backend).any(|one| one == name)
-        };
-        let takes = |route: &Route| sends(route) && !shares_by_hand(route, canary.as_deref());
-        let routes = self.file.routes.iter().enumerate();
-        routes.filter(|(_, route)| takes(route)).map(|(index, _)| index).collect()
+        let routes = self.places.routes.get(name).into_iter().flatten().copied();
+        routes.filter(|index| !shares_by_hand(&self.file.routes[*index], canary.as_deref())).collect()
     }
 
     /// The release that the others follow: no route leads to it.

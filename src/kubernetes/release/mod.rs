@@ -46,10 +46,10 @@ pub fn leader(world: &World, key: &Key) -> Key {
 
 /// The releases that move with the one at `key`, in the order of their names; itself alone without a group.
 fn members<'a>(world: &'a World, key: &'a Key) -> Vec<(&'a Key, &'a Arc<CanaryRelease>)> {
-    let own = world.canary_releases.at(key);
-    let group = own.and_then(|release| release.spec.group.as_ref());
+    let Some(own) = world.canary_releases.at(key) else { return Vec::new() };
+    let Some(group) = &own.spec.group else { return vec![(key, own)] };
     let all = world.canary_releases.of_namespace(&key.namespace);
-    all.filter(|(other, release)| *other == key || (group.is_some() && release.spec.group.as_ref() == group)).collect()
+    all.filter(|(_, release)| release.spec.group.as_ref() == Some(group)).collect()
 }
 
 /// The older release of what the one at `key` releases, too: that one is carried out, this one is not.

@@ -1,6 +1,6 @@
 //! Which endpoints of a Service are stable, and which are the canary.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -33,17 +33,19 @@ enum Kind {
 }
 
 impl Sides {
-    /// How the release at `key` shares the endpoints of `service`; `None` when that is not its business.
-    pub(super) fn of(world: &World, key: &Key, release: &CanaryRelease, service: &str) -> Option<Self> {
+    /// The Services that belong to the release at `key`, and how it shares their endpoints; `None` when there are none.
+    pub(super) fn of(world: &World, key: &Key, release: &CanaryRelease) -> Option<(Vec<Key>, Self)> {
         let spec = &release.spec;
         if let (Some(stable), Some(canary)) = (&spec.stable, &spec.canary) {
             let versions = Some((stable.service.clone(), canary.service.clone()));
             let kind = Kind::Services { namespace: key.namespace.clone(), canary: canary.service.clone() };
-            return (stable.service == service).then_some(Self { versions, kind });
+            return Some((vec![Key::new(&key.namespace, &stable.service)], Self { versions, kind }));
         }
         let deployment = world.deployments.get(&key.namespace, &spec.target_ref.as_ref()?.name)?;
-        let service = world.services.get(&key.namespace, service)?;
-        selects(service, deployment).then(|| Self::of_revisions(world, key, release, deployment))
+        let all = world.services.of_namespace(&key.namespace);
+        let services: Vec<_> =
+            all.filter(|(_, service)| selects(service, deployment)).map(|(key, _)| key.clone()).collect();
+        (!services.is_empty()).then(|| (services, Self::of_revisions(world, key, release, deployment)))
     }
 
     fn of_revisions(world: &World, key: &Key, release: &CanaryRelease, deployment: &Deployment) -> Self {
@@ -116,11 +118,11 @@ fn of_revision(pods: &[Arc<Pod>], wanted: impl Fn(&str) -> bool) -> BTreeSet<Str
 /// Whether `service` sends to the pods of `deployment`.
 fn selects(service: &Service, deployment: &Deployment) -> bool {
     let template = deployment.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    let labels: BTreeMap<String, String> = template.and_then(|meta| meta.labels.clone()).unwrap_or_default();
+    let labels = template.and_then(|meta| meta.labels.as_ref());
+    let label = |name: &String| labels.and_then(|labels| labels.get(name));
     let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-    selector.is_some_and(|selector| {
-        !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-    })
+    selector
+        .is_some_and(|selector| !selector.is_empty() && selector.iter().all(|(name, value)| label(name) == Some(value)))
 }
 
 /// The address of `ip:port`.
