@@ -25,7 +25,9 @@ pub use self::queue::{Ended, Place as QueuePlace, Queue, QueueLive};
 pub use self::releases::{
     Affinity, Check, CheckKind, Comparison, Override, OverrideKey, Release, ReleaseLive, RouteLive,
 };
-pub use self::routes::{BackendEdits, Branch, HeaderEdits, Mirror, PathRewrite, Redirect, Route, Split, Target};
+pub use self::routes::{
+    BackendEdits, Branch, HeaderEdits, Mirror, PathRewrite, Phases, Redirect, Route, Split, Target,
+};
 use crate::balancer::Balancer;
 use crate::endpoint::Endpoint;
 use crate::health::outlier::OutlierPolicy;

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::Notify;
 
-use super::{QueueLive, ReleaseLive, Traffic, TrafficKey, lock};
+use super::{Phases, QueueLive, ReleaseLive, Traffic, TrafficKey, lock};
 use crate::endpoint::Endpoint;
 use crate::retry::RetryBudget;
+use crate::split::{SharePhase, SplitPhase};
 use crate::stats::PerWorker;
 use crate::types::Name;
 
@@ -26,6 +27,8 @@ pub struct Leaves {
     endpoints: Mutex<HashMap<(Name, SocketAddr), Arc<Endpoint>>>,
     traffic: Mutex<BTreeMap<TrafficKey, Arc<Traffic>>>,
     releases: Mutex<HashMap<(Name, String), Arc<ReleaseLive>>>,
+    splits: Mutex<HashMap<(Name, String), Phases<SplitPhase>>>,
+    mirrors: Mutex<HashMap<(Name, usize), Phases<SharePhase>>>,
     budgets: Mutex<HashMap<Name, Arc<RetryBudget>>>,
     queues: Mutex<BTreeMap<Name, Arc<QueueLive>>>,
     tls_clients: Mutex<HashMap<String, Arc<rustls::ClientConfig>>>,
@@ -42,6 +45,8 @@ impl Leaves {
             endpoints: Mutex::default(),
             traffic: Mutex::default(),
             releases: Mutex::default(),
+            splits: Mutex::default(),
+            mirrors: Mutex::default(),
             budgets: Mutex::default(),
             queues: Mutex::default(),
             tls_clients: Mutex::default(),
@@ -115,11 +120,25 @@ impl Leaves {
         known.clone()
     }
 
+    /// Each worker's place in the split of `route`, as long as that is `made_of` the same weights and targets.
+    pub fn split(&self, route: &Name, made_of: String) -> Phases<SplitPhase> {
+        let fresh = || Arc::new(PerWorker::new(self.workers));
+        lock(&self.splits).entry((route.clone(), made_of)).or_insert_with(fresh).clone()
+    }
+
+    /// Each worker's place in the share of its requests that `route` copies to its mirror number `index`.
+    pub fn mirror(&self, route: &Name, index: usize) -> Phases<SharePhase> {
+        let fresh = || Arc::new(PerWorker::new(self.workers));
+        lock(&self.mirrors).entry((route.clone(), index)).or_insert_with(fresh).clone()
+    }
+
     /// Forgets what nothing but this uses any more. Call it after a new snapshot is in force.
     pub fn prune(&self) {
         lock(&self.endpoints).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.traffic).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.releases).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+        lock(&self.splits).retain(|_, leaf| Arc::strong_count(leaf) > 1);
+        lock(&self.mirrors).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.budgets).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.queues).retain(|_, leaf| Arc::strong_count(leaf) > 1);
         lock(&self.tls_clients).retain(|_, leaf| Arc::strong_count(leaf) > 1);

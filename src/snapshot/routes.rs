@@ -100,6 +100,9 @@ impl Target {
     }
 }
 
+/// Each worker's place in a share or a split. A reload that leaves that as it is goes on with it.
+pub type Phases<P> = Arc<PerWorker<P>>;
+
 /// Several backends and releases by weight.
 #[derive(Debug)]
 pub struct Split {
@@ -110,7 +113,7 @@ pub struct Split {
     /// What changes on the way to each slot and back.
     pub edits: Vec<BackendEdits>,
     /// Each worker's place.
-    pub phase: PerWorker<SplitPhase>,
+    pub phase: Phases<SplitPhase>,
 }
 
 /// One of those that share a split.
@@ -179,5 +182,5 @@ pub struct Mirror {
     /// Of how many requests.
     pub share: Ratio,
     /// Each worker's place.
-    pub phase: PerWorker<SharePhase>,
+    pub phase: Phases<SharePhase>,
 }

@@ -11,9 +11,8 @@ use crate::config::schema;
 use crate::config::tree::At;
 use crate::retry::RetryPolicy;
 use crate::route::{Matcher, Rule};
-use crate::snapshot::{BackendEdits, Branch, Mirror, Route, Split, Target, Traffic, TrafficKey};
-use crate::split::WeightedSplit;
-use crate::stats::PerWorker;
+use crate::snapshot::{BackendEdits, Branch, Mirror, Phases, Route, Split, Target, Traffic, TrafficKey};
+use crate::split::{SharePhase, WeightedSplit};
 use crate::types::{Name, Weight};
 
 impl Compiler<'_> {
@@ -66,7 +65,7 @@ impl Compiler<'_> {
 
     fn compiled(&mut self, written: &Written<'_>, prefix: Option<usize>) -> Option<Route> {
         let Written { route, name, targets, at, .. } = written;
-        let target = self.target(route, prefix, targets, at);
+        let target = self.target((route, name), prefix, targets, at);
         let filters = at.key("filters");
         let at_rewrite = filters.key("rewrite");
         let rewrite = route.filters.rewrite.as_ref();
@@ -78,7 +77,7 @@ impl Compiler<'_> {
         let rewrite_host = host.and_then(|host| self.authority(&at_rewrite.key("host"), host));
         let rewrite_path = path.and_then(|path| self.path_rewrite(path, prefix, &at_rewrite.key("path")));
         let cors = route.filters.cors.as_ref().map(|cors| Box::new(self.cors(cors, &filters.key("cors"))));
-        let mirrors = self.mirrors(route, targets, at);
+        let mirrors = self.mirrors((route, name), targets, at);
         let timeout = route.timeout.map(|timeout| self.positive(&at.key("timeout"), timeout));
         let attempt_timeout = route.backend_timeout.map(|timeout| self.positive(&at.key("backendTimeout"), timeout));
         let retry = self.retry(&retry, &at.key("retry"));
@@ -177,7 +176,7 @@ impl Compiler<'_> {
     /// `None` when the target does not exist, which has been reported by then.
     fn target(
         &mut self,
-        route: &schema::Route,
+        (route, route_name): (&schema::Route, &Name),
         prefix: Option<usize>,
         targets: &Targets,
         at: &At<'_>,
@@ -192,13 +191,18 @@ impl Compiler<'_> {
             return targets.backends.get(name).cloned().map(Target::Backend);
         }
         if let Some(backends) = &route.backends {
-            return self.split(backends, targets, &at.key("backends"));
+            return self.split((backends, route_name), targets, &at.key("backends"));
         }
         let redirect = route.redirect.as_ref()?;
         Some(Target::Redirect(self.redirect(redirect, prefix, &at.key("redirect"))))
     }
 
-    fn split(&mut self, written: &[schema::WeightedBackend], targets: &Targets, at: &At<'_>) -> Option<Target> {
+    fn split(
+        &mut self,
+        (written, route): (&[schema::WeightedBackend], &Name),
+        targets: &Targets,
+        at: &At<'_>,
+    ) -> Option<Target> {
         let weights: Vec<Weight> = written.iter().map(|backend| backend.weight).collect();
         if weights.iter().all(|weight| weight.value() == 0) && !at.lost_any() {
             self.warn(at, "the weights sum up to 0: every request gets 500").help("give one of them a weight above 0");
@@ -222,8 +226,9 @@ impl Compiler<'_> {
             edits.resize(slot + target.backends().len(), changes);
             branches.push(Branch { slot, target });
         }
-        let (weights, phase) = (WeightedSplit::new(&weights), PerWorker::new(self.leaves.workers));
-        (!lost).then(|| Target::Split(Arc::new(Split { weights, branches, edits, phase })))
+        let phase = self.leaves.split(route, made_of(written));
+        (!lost)
+            .then(|| Target::Split(Arc::new(Split { weights: WeightedSplit::new(&weights), branches, edits, phase })))
     }
 
     /// One of a split; `None` when it does not exist, which has been reported by then.
@@ -263,7 +268,7 @@ impl Compiler<'_> {
             .help("add the weights up, unless their filters differ");
     }
 
-    fn mirrors(&mut self, route: &schema::Route, targets: &Targets, at: &At<'_>) -> Box<[Mirror]> {
+    fn mirrors(&mut self, (route, name): (&schema::Route, &Name), targets: &Targets, at: &At<'_>) -> Box<[Mirror]> {
         if route.mirror.is_some() && route.mirrors.is_some() {
             self.error(&at.key_itself("mirrors"), "this route has `mirror` already")
                 .help("put all of them into `mirrors`");
@@ -271,14 +276,22 @@ impl Compiler<'_> {
         let list = at.key("mirrors");
         let one = route.mirror.iter().map(|mirror| (mirror, at.key("mirror")));
         let many = route.mirrors.iter().flatten().enumerate().map(|(index, mirror)| (mirror, list.item(index)));
-        one.chain(many).filter_map(|(mirror, at)| self.mirror(mirror, targets, &at)).collect()
+        let all = one.chain(many).enumerate();
+        all.filter_map(|(index, (mirror, at))| self.mirror(mirror, self.leaves.mirror(name, index), targets, &at))
+            .collect()
     }
 
-    fn mirror(&mut self, mirror: &schema::Mirror, targets: &Targets, at: &At<'_>) -> Option<Mirror> {
+    fn mirror(
+        &mut self,
+        mirror: &schema::Mirror,
+        phase: Phases<SharePhase>,
+        targets: &Targets,
+        at: &At<'_>,
+    ) -> Option<Mirror> {
         self.must_exist(&at.key("backend"), "backend", &mirror.backend, &self.loaded.declared.backends);
         let share = defaults::MIRROR_SHARE.or(mirror.share);
         let backend = targets.backends.get(&mirror.backend).cloned()?;
-        Some(Mirror { backend, share, phase: PerWorker::new(self.leaves.workers) })
+        Some(Mirror { backend, share, phase })
     }
 
     fn retry(&mut self, retry: &schema::Retry, at: &At<'_>) -> RetryPolicy {
@@ -354,6 +367,15 @@ struct Written<'a> {
     targets: &'a Targets,
     served: Vec<usize>,
     at: &'a At<'a>,
+}
+
+/// The weights of a split and who has them, in a text that differs when they do.
+fn made_of(split: &[schema::WeightedBackend]) -> String {
+    let one = |one: &schema::WeightedBackend| {
+        let (kind, name) = if one.name.is_some() { ("backend", &one.name) } else { ("release", &one.release) };
+        format!("{kind} {} {}", name.as_ref().map_or("", |name| name.as_str()), one.weight.value())
+    };
+    split.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The place of a route among those of each release that its target leads to, by slot.

@@ -5,7 +5,7 @@ use super::*;
 use crate::analysis::Line;
 use crate::config::{Files, parse, schema};
 use crate::rollout::OnNoEvidence;
-use crate::snapshot::{Affinity, CheckKind, Comparison, OverrideKey, PathRewrite};
+use crate::snapshot::{Affinity, CheckKind, Comparison, OverrideKey, PathRewrite, Target};
 use crate::types::Side;
 
 const BASE: &str = "
@@ -350,4 +350,25 @@ fn one_label_needs_a_wildcard() {
     assert_eq!(find(&snapshot, 0, "/").name.as_str(), "shop");
     let problems = with("example.com").unwrap_err().to_string();
     assert!(problems.contains("6:47: error: there is no `*` that could stand for one label"), "{problems}");
+}
+
+#[test]
+fn a_split_that_a_reload_leaves_as_it_is_stays_exact_over_reloads() {
+    let text = |weights: [u32; 2], endpoint: &str| {
+        let split =
+            format!("backends: [{{ name: v1, weight: {} }}, {{ name: v2, weight: {} }}]", weights[0], weights[1]);
+        BASE.replace("release: shop }", &format!("{split} }}")).replace("127.0.0.1:9001", endpoint)
+    };
+    let (leaves, mut rng) = (Leaves::new(1), fastrand::Rng::with_seed(3));
+    let mut of_v2 = |weights, endpoint: &str| {
+        let snapshot = build(&text(weights, endpoint), &leaves, &Resolved::new());
+        leaves.prune();
+        let Target::Split(split) = &find(&snapshot, 0, "/").target else { panic!("it is a split") };
+        split.weights.as_ref().unwrap().pick(split.phase.of(0), &mut rng) == 1
+    };
+    // One request after each reload, while pods of v1 come and go.
+    let seen = (0..1000).filter(|pod| of_v2([95, 5], &format!("10.0.0.{}:80", pod % 7))).count();
+    assert_eq!(seen, 50);
+    let seen = (0..10).filter(|_| of_v2([50, 50], "10.0.0.1:80")).count();
+    assert_eq!(seen, 5, "other weights begin anew");
 }

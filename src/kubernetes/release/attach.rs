@@ -97,7 +97,11 @@ impl Attaching<'_> {
         let Some((services, sides)) = Sides::of(self.world, self.key, self.release) else { return false };
         let places = self.places;
         let backends = services.iter().filter_map(|service| places.backends.get(service)).flatten();
-        backends.fold(false, |any, name| self.one(name, &sides) || any)
+        let mut any = false;
+        for name in backends {
+            any |= self.one(name, &sides);
+        }
+        any
     }
 
     /// The backend `name` of a Service that belongs to the release; whether a route leads to it.
