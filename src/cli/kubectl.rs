@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, FromArgMatches, Parser, Subcommand};
-use futures_util::TryStreamExt;
+use futures_util::StreamExt;
 use kube::ResourceExt;
 
 use self::cluster::Cluster;
@@ -179,8 +179,11 @@ async fn status(cluster: &Cluster, args: &StatusArgs) -> anyhow::Result<ExitCode
     if args.watch {
         let changes = cluster.follow(args.release.as_deref());
         let mut changes = std::pin::pin!(changes);
-        while let Some(release) = changes.try_next().await? {
-            out::lines(&draw(&release))?;
+        while let Some(change) = changes.next().await {
+            match change {
+                Ok(release) => out::lines(&draw(&release))?,
+                Err(error) => tracing::warn!("asked again: {error:#}"),
+            }
         }
     }
     Ok(exit::GOOD.into())

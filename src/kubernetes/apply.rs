@@ -88,17 +88,10 @@ impl Writer {
 
     /// Says in events what is wrong with objects that have no conditions, once. Whether everything has been said.
     async fn tell(&mut self, plan: &Plan) -> bool {
-        let mut all = true;
         for (origin, problem) in self.said.unsaid(plan.problems()) {
-            match self.events.tell(&reference(&origin), EventType::Warning, "NotServed", &problem).await {
-                Err(error) => {
-                    tracing::warn!(kind = origin.kind, key = %origin.key, "no event can be written, tried again: {error}");
-                    all = false;
-                }
-                Ok(()) => self.said.said(origin, problem),
-            }
+            self.events.add(reference(&origin), EventType::Warning, "NotServed", &problem);
         }
-        all
+        self.events.tell().await
     }
 
     async fn status(&self, write: &StatusWrite) -> Result<(), Error> {
@@ -134,19 +127,14 @@ impl Writer {
 struct Said(BTreeSet<(Origin, String)>);
 
 impl Said {
-    /// What of `problems` is still to be said. What is none of them any more is forgotten: when it comes back it is said again.
+    /// What of `problems` is to be said. What is none of them any more is forgotten: when it comes back it is said again.
     fn unsaid(&mut self, problems: &[(Origin, Vec<String>)]) -> Vec<(Origin, String)> {
         let each = |(origin, problems): &(Origin, Vec<String>)| {
             problems.iter().map(|problem| (origin.clone(), problem.clone())).collect::<Vec<_>>()
         };
         let present: BTreeSet<_> = problems.iter().flat_map(each).collect();
-        self.0.retain(|one| present.contains(one));
-        present.difference(&self.0).cloned().collect()
-    }
-
-    /// `problem` has been said of `origin`.
-    fn said(&mut self, origin: Origin, problem: String) {
-        self.0.insert((origin, problem));
+        let before = std::mem::replace(&mut self.0, present);
+        self.0.difference(&before).cloned().collect()
     }
 }
 

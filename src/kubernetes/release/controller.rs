@@ -119,6 +119,7 @@ impl Controller {
             }
             let view = views.borrow_and_update().clone();
             self.look(view).await;
+            self.events.tell().await;
         }
         let view = views.borrow().clone();
         self.end(view).await;
@@ -212,7 +213,7 @@ impl Controller {
             let status = CanaryReleaseStatus { decisions, ..before };
             match timeout(PATIENCE, self.write(key, release, status)).await {
                 Ok(Ok(written)) => {
-                    self.announce(release, &written).await;
+                    self.announce(release, &written);
                     self.written.insert(key.clone(), written);
                 }
                 Ok(Err(error)) if is_conflict(&error) => self.forget(key),
@@ -304,9 +305,9 @@ impl Controller {
         }
         if self.is_news(key, release.status.as_ref(), &status) {
             let written = self.write(key, release, status).await?;
-            self.announce(release, &written).await;
+            self.announce(release, &written);
             if let Some(decided) = group {
-                self.announce_with_group(release, &written, &decided).await;
+                self.announce_with_group(release, &written, &decided);
             }
             world.canary_releases.put(written.clone());
             self.written.insert(key.clone(), written);

@@ -80,7 +80,7 @@ impl Controller {
     }
 
     /// An event for each new decision, and for each new reason not to be ready.
-    pub(super) async fn announce(&self, before: &CanaryRelease, after: &CanaryRelease) {
+    pub(super) fn announce(&mut self, before: &CanaryRelease, after: &CanaryRelease) {
         let (Some(after_status), before_status) = (&after.status, before.status.clone().unwrap_or_default()) else {
             return;
         };
@@ -91,7 +91,7 @@ impl Controller {
         };
         for entry in after_status.decisions.iter().filter(is_new) {
             let bad = entry.state.phase == Phase::Aborted;
-            self.event(after, bad, &camel(&entry.reason), &entry.message).await;
+            self.event(after, bad, &camel(&entry.reason), &entry.message);
         }
         let ready = |status: &CanaryReleaseStatus| {
             status
@@ -104,13 +104,13 @@ impl Controller {
         if let Some((reason, message)) = now.filter(|(reason, _)| {
             reason != "Ready" && ready(&before_status).is_none_or(|(before, _)| before != *reason)
         }) {
-            self.event(after, true, &reason, &message).await;
+            self.event(after, true, &reason, &message);
         }
     }
 
     /// An event for a member of a group, whose decisions stand where the group's are, when it has moved by one.
-    pub(super) async fn announce_with_group(
-        &self,
+    pub(super) fn announce_with_group(
+        &mut self,
         before: &CanaryRelease,
         after: &CanaryRelease,
         decided: &JournalEntry,
@@ -119,15 +119,13 @@ impl Controller {
             |release: &CanaryRelease| release.status.as_ref().map(|status| (status.phase.clone(), status.weight));
         if place(before) != place(after) {
             let bad = decided.state.phase == Phase::Aborted;
-            self.event(after, bad, &camel(&decided.reason), &decided.message).await;
+            self.event(after, bad, &camel(&decided.reason), &decided.message);
         }
     }
 
-    async fn event(&self, release: &CanaryRelease, bad: bool, reason: &str, note: &str) {
+    fn event(&mut self, release: &CanaryRelease, bad: bool, reason: &str, note: &str) {
         let type_ = if bad { EventType::Warning } else { EventType::Normal };
-        if let Err(error) = self.events.tell(&release.object_ref(&()), type_, reason, note).await {
-            tracing::warn!("an event is not written: {error}");
-        }
+        self.events.add(release.object_ref(&()), type_, reason, note);
     }
 
     /// Does with the Deployment what is planned, as far as it is not so already.
