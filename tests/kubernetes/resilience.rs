@@ -43,8 +43,9 @@ pub async fn without_the_api_server_for_minutes_nothing_fails_or_rises_and_no_de
     }
     convicted(&ns, "worse", &all, (address, 80)).await?;
     // A pod of stable goes, and weir cannot be told.
-    let victim = ns.run("kubectl", &["get", "pods", "-l", "app=shop", "-o", "jsonpath={.items[0].metadata.name}"], "");
-    ns.kubectl(&format!("delete pod {}", victim.await?)).await?;
+    let stable = format!("app=shop,pod-template-hash={}", status(&ns, "shop", "{.status.revisions.stable}").await?);
+    let first = ["get", "pods", "-l", &stable, "-o", "jsonpath={.items[0].metadata.name}"];
+    ns.kubectl(&format!("delete pod {}", ns.run("kubectl", &first, "").await?)).await?;
     while away.elapsed() < AWAY {
         let visited = visitors.seen.v1.get();
         nothing_rises(&ns, &all, [("shop", "20%"), ("bad", "0%"), ("worse", "0%")]).await?;

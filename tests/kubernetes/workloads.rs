@@ -98,8 +98,12 @@ pub async fn surge_and_min_ready_seconds_are_honoured(ns: Namespace) -> Result {
     eventually("the native rollout is over", async || {
         let deployment = app.ns.read("apps/v1", "deployments/app").await?;
         let count = |field: &str| deployment["status"][field].as_u64().unwrap_or(0);
+        // As many as there are to be: what is too many may go a moment after others come.
+        let sets = app.ns.read("apps/v1", "replicasets?labelSelector=app%3Dapp").await?;
+        let sets = sets["items"].as_array().into_iter().flatten();
+        let wanted = sets.filter_map(|set| set["spec"]["replicas"].as_u64()).sum();
         let (least, most) = seen.get();
-        seen.set((least.min(count("availableReplicas")), most.max(count("replicas"))));
+        seen.set((least.min(count("availableReplicas")), most.max(wanted)));
         Ok(count("updatedReplicas") == 6 && count("replicas") == 6 && count("availableReplicas") == 6)
     })
     .await?;
@@ -580,7 +584,7 @@ pub fn quick(text: &str) -> String {
 
 /// The same, but that it goes no further than 50%.
 fn quick_but_patient(text: &str) -> String {
-    let steps = "  steps: [{ weight: 5% }, { weight: 50%, atLeast: 1h }]\n";
+    let steps = "  steps: [{ weight: 5%, atLeast: 1h }, { weight: 50%, atLeast: 1h }]\n";
     quick(text).replace("  affinity:", &format!("{steps}  affinity:"))
 }
 
