@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::engine::{JournalEntry, Ledger};
 use crate::kubernetes::lease::Leadership;
+use crate::rollout::Reason;
 use crate::types::Name;
 
 /// Decisions that are not in the status yet. The one who leads writes them there.
@@ -25,6 +26,17 @@ pub(super) struct Waiting {
     pub(super) noted: Vec<JournalEntry>,
     /// In force once it is written.
     pub(super) proposed: Option<JournalEntry>,
+}
+
+impl Waiting {
+    /// `entry` is to be in force. What is decided again while it is being written is the same as before; what somebody asks for
+    /// comes first.
+    fn propose(&mut self, entry: &JournalEntry) {
+        let holds = |before: &JournalEntry| is_asked(before) || before.state.weight == entry.state.weight;
+        if is_asked(entry) || !self.proposed.as_ref().is_some_and(holds) {
+            self.proposed = Some(entry.clone());
+        }
+    }
 }
 
 impl Book {
@@ -74,13 +86,7 @@ impl Ledger for Book {
         if !self.leadership.leads() {
             return Err("another replica leads, or the API server is away".to_owned());
         }
-        let mut waiting = self.lock();
-        let waiting = waiting.entry(entry.release.clone()).or_default();
-        // Decided again while it is being written: the first one holds.
-        let again = waiting.proposed.as_ref().is_some_and(|before| before.state.weight == entry.state.weight);
-        if !again {
-            waiting.proposed = Some(entry.clone());
-        }
+        self.lock().entry(entry.release.clone()).or_default().propose(entry);
         self.rung.notify_one();
         Ok(())
     }
@@ -92,6 +98,11 @@ impl Ledger for Book {
         waiting.noted.push(entry.clone());
         self.rung.notify_one();
     }
+}
+
+/// Whether somebody asked for the decision.
+pub(super) fn is_asked(entry: &JournalEntry) -> bool {
+    matches!(entry.reason, Reason::Command { .. })
 }
 
 /// The decisions of a status with what waits: only what goes on from where the status is. `None` when nothing does.
@@ -122,7 +133,7 @@ fn follows(last: Option<&JournalEntry>, next: &JournalEntry) -> bool {
     let falls = next.state.weight <= last.state.weight;
     let goes_on = next.state.attempt == last.state.attempt && last.state.phase.is_open();
     let again = next.state.attempt == last.state.attempt.saturating_add(1) && !last.state.phase.is_open();
-    let begun = next.reason == crate::rollout::Reason::Started;
+    let begun = next.reason == Reason::Started;
     !begun && (again || (goes_on && (falls || next.from == last.state.weight)))
 }
 

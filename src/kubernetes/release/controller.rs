@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use self::commands::Progress;
 use self::leave::held;
 use super::book::{self, Book};
 use super::command::CommandStatus;
@@ -66,8 +67,8 @@ pub struct Controller {
     written: BTreeMap<Key, CanaryRelease>,
     /// When the evidence in a status was written last.
     evidence: BTreeMap<Key, Instant>,
-    /// The answers to commands that have been carried out here, by uid, until these are gone; and whether they are written.
-    answered: BTreeMap<String, (bool, CommandStatus)>,
+    /// How far commands are that were taken up here, by uid, until these are gone.
+    progress: BTreeMap<String, Progress>,
 }
 
 impl std::fmt::Debug for Controller {
@@ -87,7 +88,7 @@ impl Controller {
         settings: Settings,
     ) -> Self {
         let events = Events::new(client.clone(), "weir", Some(settings.pod.clone()), "Release");
-        let (home, told, given_up, written, evidence, answered) = Default::default();
+        let (home, told, given_up, written, evidence, progress) = Default::default();
         Self {
             client,
             control,
@@ -101,7 +102,7 @@ impl Controller {
             given_up,
             written,
             evidence,
-            answered,
+            progress,
         }
     }
 
@@ -187,6 +188,7 @@ impl Controller {
                 Err(_) => tracing::warn!(release = %key, "the API server does not answer, tried again"),
             }
         }
+        self.commands_again(&world, &known).await;
     }
 
     /// Forgets what whoever leads has written, and what time has overtaken.

@@ -101,6 +101,25 @@ fn what_waits_is_written_once_and_what_came_meanwhile_stays() {
 }
 
 #[test]
+fn what_somebody_asks_for_is_not_overtaken_by_what_is_decided_while_it_is_written() {
+    let set = |to| {
+        let reason = Reason::Command { command: Command::SetWeight(Ratio::percent(to)), by: "alice".to_owned() };
+        entry("a", 2, reason, Phase::Paused, 5, to)
+    };
+    let proposed_after = |entries: &[JournalEntry]| {
+        let mut waiting = Waiting::default();
+        entries.iter().for_each(|entry| waiting.propose(entry));
+        waiting.proposed.unwrap()
+    };
+    let again = JournalEntry { time: Timestamp::from_secs(3), ..passed(5, 25) };
+    assert_eq!(proposed_after(&[passed(5, 25), again]), passed(5, 25), "the first one holds");
+    assert_eq!(proposed_after(&[passed(5, 25), passed(5, 50)]), passed(5, 50));
+    assert_eq!(proposed_after(&[set(30), passed(5, 25)]), set(30));
+    assert_eq!(proposed_after(&[passed(5, 25), set(25)]), set(25), "it is to stay there");
+    assert_eq!(proposed_after(&[set(30), set(40)]), set(40));
+}
+
+#[test]
 fn without_the_lease_nothing_is_proposed() {
     let book = Book::new(Arc::default());
     assert!(book.propose(&started("a")).is_err());

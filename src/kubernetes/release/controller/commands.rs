@@ -7,12 +7,14 @@ use super::super::command::{CanaryReleaseCommand, Outcome};
 use super::super::fields::MANAGER;
 use super::*;
 use crate::engine::CommandError;
+use crate::kubernetes::release::book::is_asked;
+use crate::rollout::Command;
 
 impl Controller {
     /// Carries out what has no answer yet.
     pub(super) async fn commands(&mut self, world: &World, known: &BTreeSet<Key>) {
         let open: BTreeSet<_> = world.commands.iter().filter_map(|(_, command)| command.metadata.uid.clone()).collect();
-        self.answered.retain(|uid, _| open.contains(uid));
+        self.progress.retain(|uid, _| open.contains(uid));
         let of_ours = |key: &Key, command: &CanaryReleaseCommand| {
             let release = Key::new(&key.namespace, &command.spec.release);
             known.contains(&release) || world.canary_releases.at(&release).is_none()
@@ -31,53 +33,77 @@ impl Controller {
         }
     }
 
+    /// The same for what had no answer since its decision was being written.
+    pub(super) async fn commands_again(&mut self, world: &World, known: &BTreeSet<Key>) {
+        if self.progress.values().any(|progress| matches!(progress, Progress::Asked(_))) {
+            self.commands(world, known).await;
+        }
+    }
+
     async fn carry_out(&mut self, world: &World, key: &Key, command: &CanaryReleaseCommand) -> Result<(), kube::Error> {
         let uid = command.metadata.uid.clone().unwrap_or_default();
-        let status = match self.answered.get(&uid) {
-            // The watch may not show the answer yet, or it could not be written.
-            Some((told, _)) if *told => return Ok(()),
-            Some((_, status)) => status.clone(),
-            None => self.answer(world, key, command).await,
+        let status = match self.progress.get(&uid) {
+            Some(Progress::Told) => return Ok(()),
+            Some(Progress::Answered(status)) => status.clone(),
+            Some(Progress::Asked(_)) | None => {
+                let Some(answer) = self.answer(world, key, command).await else { return Ok(()) };
+                let (outcome, message) = match answer {
+                    Ok(message) => (Outcome::Done, message),
+                    Err(message) => (Outcome::Refused, message),
+                };
+                CommandStatus { outcome: Some(outcome), message: Some(message), at: Some(self.clock.now()) }
+            }
         };
-        self.answered.insert(uid.clone(), (false, status.clone()));
+        self.progress.insert(uid.clone(), Progress::Answered(status.clone()));
         // The version holds it to one answer, whoever leads.
         let patch = json!({ "metadata": { "resourceVersion": command.metadata.resource_version }, "status": status });
         let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         self.of(key).patch_status(&key.name, &params, &Patch::Merge(patch)).await?;
-        self.answered.insert(uid, (true, status));
+        self.progress.insert(uid, Progress::Told);
         Ok(())
     }
 
-    /// Does what is asked, but for what was asked of nobody: the moment that it was meant for may be over.
-    async fn answer(&self, world: &World, key: &Key, command: &CanaryReleaseCommand) -> CommandStatus {
-        let now = self.clock.now();
-        let asked = command.metadata.creation_timestamp.as_ref().map(|at| Timestamp::from_secs(at.0.as_second()));
+    /// What became of it, or why nothing was done; `None` while its decision, or that of one before it, is being written.
+    async fn answer(
+        &mut self,
+        world: &World,
+        key: &Key,
+        command: &CanaryReleaseCommand,
+    ) -> Option<Result<String, String>> {
         let release = Key::new(&key.namespace, &command.spec.release);
-        let answer = match (command.spec.command(), name_of(&leader(world, &release))) {
-            _ if asked.is_some_and(|asked| now.since(asked) > LATE) => {
-                Err("not done: no weir led when it was asked for; ask again if it is still wanted".to_owned())
-            }
-            (Some(wanted), Some(name)) => {
-                let answer = self.control.command(name.as_str(), wanted, &command.spec.by).await;
-                answer.map_err(|error| match error {
-                    CommandError::Unknown(_) => nothing_to_do(world, &release),
-                    other => other.to_string(),
-                })
-            }
-            _ => Err("this is no command".to_owned()),
+        let leader = leader(world, &release);
+        let Some((wanted, name)) = command.spec.command().zip(name_of(&leader)) else {
+            return Some(Err("this is no command".to_owned()));
         };
-        let (outcome, message) = match answer {
-            Ok(status) => (Outcome::Done, self.done(status)),
-            Err(message) => (Outcome::Refused, message),
+        let uid = command.metadata.uid.clone().unwrap_or_default();
+        let created = command.metadata.creation_timestamp.as_ref().map(|at| Timestamp::from_secs(at.0.as_second()));
+        let since = match self.progress.get(&uid) {
+            Some(Progress::Asked(at)) => Some(*at),
+            _ => created,
         };
-        CommandStatus { outcome: Some(outcome), message: Some(message), at: Some(now) }
-    }
-
-    /// What was decided, which may not be in force yet.
-    fn done(&self, status: ReleaseStatus) -> String {
-        let waiting = self.book.waiting(&status.name);
-        let decided = waiting.proposed.or_else(|| waiting.noted.into_iter().last()).or(status.last);
-        decided.map_or(status.message, |decided| decided.message)
+        let asked = Asked { command: &wanted, by: &command.spec.by, since };
+        let last = world.canary_releases.at(&leader).and_then(|leader| leader.status.as_ref()?.last());
+        match asked.standing(last, self.book.waiting(&name).proposed.as_ref()) {
+            Standing::Done(message) => return Some(Ok(message)),
+            Standing::Waiting => return None,
+            Standing::Open => {}
+        }
+        let now = self.clock.now();
+        // The moment that it was meant for may be over.
+        if created.is_some_and(|created| now.since(created) > LATE) {
+            return Some(Err(TOO_LATE.to_owned()));
+        }
+        self.progress.entry(uid).or_insert(Progress::Asked(now));
+        match self.control.command(name.as_str(), wanted, &command.spec.by).await {
+            Ok(status) => {
+                let waiting = self.book.waiting(&name);
+                let in_force = || waiting.noted.into_iter().last().or(status.last);
+                let is_proposed = waiting.proposed.as_ref().is_some_and(is_asked);
+                (!is_proposed).then(|| Ok(in_force().map_or(status.message, |decided| decided.message)))
+            }
+            Err(CommandError::Unknown(_)) => Some(Err(nothing_to_do(world, &release))),
+            Err(other) => Some(Err(other.to_string())),
+        }
     }
 
     async fn clear(&self, key: &Key, command: &CanaryReleaseCommand) -> Result<(), kube::Error> {
@@ -90,6 +116,51 @@ impl Controller {
 
     fn of(&self, key: &Key) -> Api<CanaryReleaseCommand> {
         Api::namespaced(self.client.clone(), &key.namespace)
+    }
+}
+
+/// How far a command is that has no answer in its status, as far as the watch shows.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// The engine was asked then.
+    Asked(Timestamp),
+    /// This is to be written.
+    Answered(CommandStatus),
+    /// That is written.
+    Told,
+}
+
+/// A command, and since when its decision may be there.
+struct Asked<'a> {
+    command: &'a Command,
+    by: &'a str,
+    since: Option<Timestamp>,
+}
+
+/// Where a command stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    /// Its decision is the last one of the status, by this sentence.
+    Done(String),
+    /// Its decision, or that of one before it, has yet to be written.
+    Waiting,
+    /// The engine has not been asked, or what it decided was overtaken.
+    Open,
+}
+
+impl Asked<'_> {
+    /// With `last` in the status, and `proposed` to be written there.
+    fn standing(&self, last: Option<&JournalEntry>, proposed: Option<&JournalEntry>) -> Standing {
+        match last {
+            Some(last) if self.is_of(last) => Standing::Done(last.message.clone()),
+            _ if proposed.is_some_and(is_asked) => Standing::Waiting,
+            _ => Standing::Open,
+        }
+    }
+
+    fn is_of(&self, entry: &JournalEntry) -> bool {
+        let Reason::Command { command, by } = &entry.reason else { return false };
+        (command, by.as_str()) == (self.command, self.by) && self.since.is_none_or(|since| entry.time >= since)
     }
 }
 
@@ -110,5 +181,47 @@ fn nothing_to_do(world: &World, key: &Key) -> String {
 /// How long an answer can be read.
 const KEPT: Duration = Duration::from_secs(600);
 
+const TOO_LATE: &str = "not done: no weir led when it was asked for; ask again if it is still wanted";
+
 /// A command that is older waits no more: two minutes leave room for clocks that differ.
 const LATE: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A decision of `second` at 25%, by whoever is named.
+    fn entry(second: i64, reason: serde_json::Value) -> JournalEntry {
+        serde_json::from_value(json!({
+            "time": Timestamp::from_secs(second), "release": "shop/app", "stable": "shop/app/v1", "canary": "shop/app/v2",
+            "reason": reason, "from": "5%", "message": "at 25%", "report": crate::analysis::Report::default(),
+            "state": {
+                "rollout": "r", "attempt": 1, "phase": "progressing", "step": 0, "weight": "25%", "ended": null,
+                "started": Timestamp::from_secs(0), "stepStarted": Timestamp::from_secs(0),
+            },
+        }))
+        .unwrap()
+    }
+
+    fn promoted(second: i64, by: &str) -> JournalEntry {
+        entry(second, json!({ "kind": "command", "command": "promote", "by": by }))
+    }
+
+    #[test]
+    fn a_command_is_done_when_its_decision_is_written_and_open_again_when_that_was_overtaken() {
+        let since = Some(Timestamp::from_secs(10));
+        let asked = Asked { command: &Command::Promote, by: "alice", since };
+        let (passed, before, own) =
+            (entry(10, json!({ "kind": "stepPassed" })), promoted(9, "alice"), promoted(10, "alice"));
+        let done = Standing::Done("at 25%".to_owned());
+        assert_eq!(asked.standing(None, None), Standing::Open);
+        assert_eq!(asked.standing(Some(&passed), Some(&own)), Standing::Waiting);
+        assert_eq!(asked.standing(Some(&own), None), done);
+        assert_eq!(asked.standing(Some(&own), Some(&promoted(11, "bob"))), done, "whoever asks next");
+        assert_eq!(asked.standing(Some(&passed), None), Standing::Open, "something else was written");
+        assert_eq!(asked.standing(Some(&before), None), Standing::Open, "that was for another one");
+        assert_eq!(asked.standing(Some(&promoted(11, "bob")), None), Standing::Open);
+        assert_eq!(asked.standing(Some(&passed), Some(&passed)), Standing::Open, "the engine is to be asked");
+        assert_eq!(asked.standing(Some(&passed), Some(&promoted(9, "bob"))), Standing::Waiting, "one after the other");
+    }
+}
