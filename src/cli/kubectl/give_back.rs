@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, DeleteParams, ListParams};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::cluster::{Cluster, said};
 use crate::cli::{exit, out};
@@ -45,7 +45,8 @@ pub(super) async fn run(cluster: &Cluster, args: &GiveBackArgs) -> anyhow::Resul
         }
         if pods == 0 || begun.elapsed() >= WEIRS_TURN {
             for key in &left {
-                hold::give_back(client, key).await.map_err(said).with_context(|| key.to_string())?;
+                let given = timeout_at(begun + PATIENCE, hold::give_back(client, key)).await;
+                given.unwrap_or(Ok(None)).map_err(said).with_context(|| key.to_string())?;
             }
         }
         sleep(BETWEEN_LOOKS).await;
