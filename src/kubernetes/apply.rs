@@ -83,15 +83,15 @@ impl Writer {
             let done = self.status(write).await;
             all &= settled(write.kind, &write.key, done);
         }
-        all & self.tell(plan).await
+        self.tell(plan);
+        all
     }
 
-    /// Says in events what is wrong with objects that have no conditions, once. Whether everything has been said.
-    async fn tell(&mut self, plan: &Plan) -> bool {
+    /// Says in events what is wrong with objects that have no conditions, once.
+    fn tell(&mut self, plan: &Plan) {
         for (origin, problem) in self.said.unsaid(plan.problems()) {
-            self.events.add(reference(&origin), EventType::Warning, "NotServed", &problem);
+            self.events.tell(reference(&origin), EventType::Warning, "NotServed", &problem);
         }
-        self.events.tell().await
     }
 
     async fn status(&self, write: &StatusWrite) -> Result<(), Error> {

@@ -1,32 +1,36 @@
 //! Events about objects of the cluster, as `kubectl describe` shows them.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::apply::is_ending;
 
-/// Events by one reporter, told in their order.
+/// Events by one reporter. They are told in their order by a task of their own: nothing else waits for them.
 pub struct Events {
-    client: Client,
-    reporter: Reporter,
     action: &'static str,
-    untold: VecDeque<(ObjectReference, Event)>,
+    untold: mpsc::Sender<(ObjectReference, Event)>,
 }
 
 impl Events {
     /// Events of what `controller` does in its replica `instance`, each of which is told as `action`.
     pub fn new(client: Client, controller: &str, instance: Option<String>, action: &'static str) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance };
-        Self { client, reporter, action, untold: VecDeque::new() }
+        let (untold, mut events) = mpsc::channel(MOST_UNTOLD);
+        tokio::spawn(async move {
+            while let Some((object, event)) = events.recv().await {
+                tell(&client, &reporter, &object, &event).await;
+            }
+        });
+        Self { action, untold }
     }
 
-    /// `note` of `object` is to be told, cut to what an event can hold.
-    pub fn add(&mut self, object: ObjectReference, type_: EventType, reason: &str, note: &str) {
+    /// Tells `note` of `object`, cut to what an event can hold.
+    pub fn tell(&self, object: ObjectReference, type_: EventType, reason: &str, note: &str) {
         let event = Event {
             type_,
             reason: reason.to_owned(),
@@ -34,47 +38,53 @@ impl Events {
             action: self.action.to_owned(),
             secondary: None,
         };
-        if self.untold.len() == MOST_UNTOLD {
-            self.untold.pop_front();
+        if self.untold.try_send((object, event)).is_err() {
+            tracing::warn!(reason, "an event is lost: too many wait for the API server");
         }
-        self.untold.push_back((object, event));
     }
+}
 
-    /// Tells what is to be told. Whether that is all; the rest is told by the next call.
-    pub async fn tell(&mut self) -> bool {
-        while let Some((object, event)) = self.untold.front() {
-            // A recorder counts up the event that it wrote of the same reason, whose note is another one, or which is gone.
-            let fresh = Recorder::new(self.client.clone(), self.reporter.clone());
-            match timeout(PATIENCE, fresh.publish(event, object)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) if is_ending(&error) => {}
-                Ok(Err(error)) if is_final(&error) => {
-                    tracing::warn!(reason = event.reason, "an event is refused: {error}")
-                }
-                failed => {
-                    tracing::warn!(reason = event.reason, "no event can be written, tried again: {failed:?}");
-                    return false;
-                }
-            }
-            self.untold.pop_front();
+/// Tells one event, for as long as somebody may want to know.
+async fn tell(client: &Client, reporter: &Reporter, object: &ObjectReference, event: &Event) {
+    let begun = Instant::now();
+    loop {
+        // A recorder counts up the event that it wrote of the same reason, whose note is another one, or which is gone.
+        let fresh = Recorder::new(client.clone(), reporter.clone());
+        let failed = match timeout(PATIENCE, fresh.publish(event, object)).await {
+            Ok(Ok(())) => return,
+            // All that is in the namespace goes by itself.
+            Ok(Err(error)) if is_ending(&error) => return,
+            failed => failed,
+        };
+        let refused = matches!(&failed, Ok(Err(error)) if is_final(error));
+        if refused || begun.elapsed() >= LONGEST {
+            tracing::warn!(reason = event.reason, "an event is lost: {failed:?}");
+            return;
         }
-        true
+        tracing::warn!(reason = event.reason, "no event can be written, tried again: {failed:?}");
+        sleep(AGAIN).await;
     }
 }
 
 /// Whether the API server would say so again.
 fn is_final(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429)
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403..=407 | 410..=428))
 }
 
 /// What an event can hold, in bytes.
 const MOST_OF_A_NOTE: usize = 1000;
 
-/// How many wait for the API server; then the oldest are lost.
+/// How many wait for the API server.
 const MOST_UNTOLD: usize = 1000;
 
+/// The longest time for one request.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The time until what could not be told is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// The longest time for one event.
-const PATIENCE: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
@@ -125,17 +135,21 @@ mod tests {
     #[tokio::test]
     async fn what_could_not_be_told_is_told_later_and_in_its_order() {
         let (client, told) = api_server(&[201, 500, 201, 403, 201]).await;
-        let mut events = Events::new(client, "weir", None, "Release");
+        let events = Events::new(client, "weir", None, "Release");
         let object = ObjectReference { namespace: Some("shop".to_owned()), ..ObjectReference::default() };
-        for note in ["at 5%", "at 25%", "at 50%"] {
-            events.add(object.clone(), EventType::Normal, "StepPassed", note);
+        let long = "ö".repeat(600);
+        for note in ["at 5%", "at 25%", "at 50%", &long] {
+            events.tell(object.clone(), EventType::Normal, "StepPassed", note);
         }
-        assert!(!events.tell().await);
-        events.add(object, EventType::Normal, "Healthy", &"ö".repeat(600));
-        assert!(events.tell().await, "what is refused is not told again");
-        assert!(events.tell().await);
+        while told.lock().unwrap().len() < 5 {
+            sleep(Duration::from_millis(10)).await;
+        }
         let long = "ö".repeat(500);
         let all = [(201, "at 5%"), (500, "at 25%"), (201, "at 25%"), (403, "at 50%"), (201, &long)];
-        assert_eq!(*told.lock().unwrap(), all.map(|(status, note)| (status, note.to_owned())));
+        assert_eq!(
+            *told.lock().unwrap(),
+            all.map(|(status, note)| (status, note.to_owned())),
+            "what is refused is lost"
+        );
     }
 }

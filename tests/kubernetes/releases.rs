@@ -276,6 +276,12 @@ pub async fn an_image_that_does_not_exist_is_told_and_aborted_at_its_deadline(ns
     shop.becomes(why, |why| why.contains("ErrImagePull") || why.contains("ImagePullBackOff")).await?;
     shop.wait("Aborted").await?;
     shop.becomes("{.status.decisions[-1:].reason.kind}", |reason| reason == "cannotStart").await?;
+    // Whoever tries again gives it as long again, once.
+    shop.ns.kubectl("weir retry shop").await?;
+    let told = "{.status.decisions[-1:].reason.kind} {.status.decisions[-1:].state.attempt}";
+    shop.becomes(told, |told| told == "cannotStart 2").await?;
+    let kinds = shop.ns.jsonpath("canaryrelease/shop", "{.status.decisions[*].reason.kind}").await?;
+    ensure!(kinds.ends_with("cannotStart command cannotStart"), "{kinds}");
     ensure!((shop.visitors.seen.v2.get(), shop.ready("v1").await?) == (0, 4));
     shop.nobody_was_turned_away()
 }

@@ -63,13 +63,17 @@ impl Places {
             }
         }
         for (index, route) in file.routes.iter().enumerate() {
-            let split = route.backends.iter().flatten().filter_map(|one| one.name.as_ref());
-            for name in split.chain(&route.backend) {
+            for name in sends_to(route) {
                 places.routes.entry(name.clone()).or_default().insert(index);
             }
         }
         places
     }
+}
+
+/// The backends that `route` sends to.
+fn sends_to(route: &Route) -> impl Iterator<Item = &Name> {
+    route.backends.iter().flatten().filter_map(|one| one.name.as_ref()).chain(&route.backend)
 }
 
 /// The Service that `backend` is of: `namespace/service/port`.
@@ -136,8 +140,10 @@ impl Attaching<'_> {
     /// The places of the routes that send to the backend `name`, and leave it to the release who gets what.
     fn routes(&self, name: &Name, sides: &Sides) -> Vec<usize> {
         let canary = sides.other_service(&self.key.namespace);
+        // Another release may have the Service by now: whichever is first keeps it.
+        let takes = |route: &Route| sends_to(route).any(|one| one == name) && !shares_by_hand(route, canary.as_deref());
         let routes = self.places.routes.get(name).into_iter().flatten().copied();
-        routes.filter(|index| !shares_by_hand(&self.file.routes[*index], canary.as_deref())).collect()
+        routes.filter(|index| takes(&self.file.routes[*index])).collect()
     }
 
     /// The release that the others follow: no route leads to it.

@@ -68,6 +68,11 @@ impl Book {
         }
     }
 
+    /// Forgets what waits for releases that are gone.
+    pub(super) fn keep(&self, is_there: impl Fn(&Name) -> bool) {
+        self.lock().retain(|release, _| is_there(release));
+    }
+
     /// This replica leads no more: what it proposed is the next leader's to decide.
     pub(super) fn withdraw(&self) {
         self.lock().retain(|_, waiting| {

@@ -61,6 +61,8 @@ pub struct Controller {
     home: Home,
     /// What the cluster was told here to be held, since this replica leads.
     told: Option<BTreeSet<Key>>,
+    /// Since when this replica leads.
+    leads_since: Option<Timestamp>,
     /// Since when weir itself seems to be deleted.
     given_up: Option<Instant>,
     /// What was written here, until the watch shows it.
@@ -88,7 +90,7 @@ impl Controller {
         settings: Settings,
     ) -> Self {
         let events = Events::new(client.clone(), "weir", Some(settings.pod.clone()), "Release");
-        let (home, told, given_up, written, evidence, progress) = Default::default();
+        let (home, told, leads_since, given_up, written, evidence, progress) = Default::default();
         Self {
             client,
             control,
@@ -99,6 +101,7 @@ impl Controller {
             settings,
             home,
             told,
+            leads_since,
             given_up,
             written,
             evidence,
@@ -120,7 +123,6 @@ impl Controller {
             }
             let view = views.borrow_and_update().clone();
             self.look(view).await;
-            self.events.tell().await;
         }
         let view = views.borrow().clone();
         self.end(view).await;
@@ -164,13 +166,15 @@ impl Controller {
         self.adopt(&world).await;
         if !self.leadership.leads() {
             self.book.withdraw();
-            self.told = None;
+            (self.told, self.leads_since) = (None, None);
             self.settle(&world);
             return self.insist(&world).await;
         }
         // Whoever led before may have told something else; what is held here is told before it is.
         let (really, first) = (held(&world, &known), self.told.is_none());
         self.tell_held(|told| if first { *told = really } else { told.retain(|key| really.contains(key)) }).await;
+        self.leads_since.get_or_insert(self.clock.now());
+        self.book.keep(|release| world.canary_releases.iter().any(|(key, _)| name_of(key).as_ref() == Some(release)));
         self.commands(&world, &known).await;
         // Whoever leads lets a deleted one go, even when it is nobody's.
         let nobodys = world.canary_releases.iter().filter(|(_, release)| is_nobodys(release, self.clock.now()));
@@ -397,6 +401,8 @@ fn gone(
     let last = latest.filter(|latest| latest.state.rollout == last.state.rollout).unwrap_or(last);
     let late = |plan: &Plan| {
         let since = plan.revisions.as_ref().filter(|revisions| revisions.canary.is_some())?.since?;
+        // Who tries again gives it as long again.
+        let since = if last.state.attempt > 1 { since.max(last.state.started) } else { since };
         let detail = plan.trouble.as_ref()?.to_string();
         (now.since(since) >= release.spec.start_deadline()).then_some(Reason::CannotStart { detail })
     };

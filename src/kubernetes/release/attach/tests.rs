@@ -1,3 +1,4 @@
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use serde_json::{Value, json};
 
 use super::*;
@@ -114,6 +115,31 @@ fn a_route_that_names_the_service_gets_the_release_alone_or_in_a_split_of_its_ow
     assert_eq!(ips(&file, "shop/app/80/v1"), ["0", "1", "2"]);
     assert_eq!(ips(&file, "shop/app/80/v2"), ["3"]);
     assert_eq!(ips(&file, "shop/app/80"), ["0", "1", "2"], "elsewhere the canary gets nothing");
+}
+
+#[test]
+fn of_two_releases_whose_pods_share_a_service_the_first_has_its_routes() {
+    let mut world = world();
+    let mut twin = Deployment::clone(world.deployments.get("shop", "app").unwrap());
+    (twin.metadata.name, twin.metadata.uid) = (Some("twin".to_owned()), Some("t".to_owned()));
+    world.deployments.put(twin);
+    for hash in ["v1", "v2"] {
+        let mut set = ReplicaSet::clone(world.replica_sets.get("shop", hash).unwrap());
+        let (name, labels) = (format!("t{hash}"), [("pod-template-hash".to_owned(), format!("t{hash}"))].into());
+        (set.metadata.name, set.metadata.uid) = (Some(name.clone()), Some(name));
+        (set.metadata.labels, set.metadata.owner_references) = (Some(labels), read(json!([owner("Deployment", "t")])));
+        world.replica_sets.put(set);
+    }
+    world.canary_releases.put(of_deployment(in_question()));
+    let revisions = json!({ "revisions": { "stable": "tv1", "canary": "tv2", "since": "2026-01-01T00:00:00Z" } });
+    world.canary_releases.put(release(
+        "twin",
+        json!({ "targetRef": { "kind": "Deployment", "name": "twin" } }),
+        revisions,
+    ));
+    let file = attached(&world);
+    let following = &file.releases[&name("shop/app/80")];
+    assert_eq!((&following.follows, following.canary.as_str()), (&Some(name("shop/app")), "shop/app/80/v2"));
 }
 
 #[test]

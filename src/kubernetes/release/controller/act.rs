@@ -80,7 +80,7 @@ impl Controller {
     }
 
     /// An event for each new decision, and for each new reason not to be ready.
-    pub(super) fn announce(&mut self, before: &CanaryRelease, after: &CanaryRelease) {
+    pub(super) fn announce(&self, before: &CanaryRelease, after: &CanaryRelease) {
         let (Some(after_status), before_status) = (&after.status, before.status.clone().unwrap_or_default()) else {
             return;
         };
@@ -109,12 +109,7 @@ impl Controller {
     }
 
     /// An event for a member of a group, whose decisions stand where the group's are, when it has moved by one.
-    pub(super) fn announce_with_group(
-        &mut self,
-        before: &CanaryRelease,
-        after: &CanaryRelease,
-        decided: &JournalEntry,
-    ) {
+    pub(super) fn announce_with_group(&self, before: &CanaryRelease, after: &CanaryRelease, decided: &JournalEntry) {
         let place =
             |release: &CanaryRelease| release.status.as_ref().map(|status| (status.phase.clone(), status.weight));
         if place(before) != place(after) {
@@ -123,9 +118,9 @@ impl Controller {
         }
     }
 
-    fn event(&mut self, release: &CanaryRelease, bad: bool, reason: &str, note: &str) {
+    fn event(&self, release: &CanaryRelease, bad: bool, reason: &str, note: &str) {
         let type_ = if bad { EventType::Warning } else { EventType::Normal };
-        self.events.add(release.object_ref(&()), type_, reason, note);
+        self.events.tell(release.object_ref(&()), type_, reason, note);
     }
 
     /// Does with the Deployment what is planned, as far as it is not so already.

@@ -49,6 +49,14 @@ fn end(plan: &Plan, last: &JournalEntry, second: i64) -> Option<JournalEntry> {
 }
 
 #[test]
+fn a_canary_that_is_tried_again_has_its_whole_time_again() {
+    let mut again = open();
+    (again.state.attempt, again.state.started) = (2, Timestamp::from_secs(1000));
+    let ended = |second| end(&planned(pull(), false), &again, second).is_some();
+    assert_eq!([1059, 1060].map(ended), [false, true]);
+}
+
+#[test]
 fn a_canary_that_does_not_start_is_aborted_at_its_deadline_and_not_before() {
     assert_eq!(end(&planned(pull(), false), &open(), 159), None);
     let ended = end(&planned(pull(), false), &open(), 160).unwrap();
