@@ -209,6 +209,10 @@ pub async fn watches_that_are_too_old_begin_anew_and_lose_nothing(ns: Namespace)
     begin(&ns, "shop", "").await?;
     begin(&ns, "bad", FAILS).await?;
     let visitors = Visitors::come(address);
+    for (pod, name) in pods(&ns).await?.iter().flat_map(|pod| [(pod, "shop"), (pod, "bad")]) {
+        let knows = async || Ok(pod.endpoints(&ns, name).await?.len() == 4);
+        eventually("each replica knows the canary's pod, too", knows).await?;
+    }
     // All watches end; what happens now nobody is told.
     front.end_watches();
     ns.kubectl("delete httproute/other").await?;
